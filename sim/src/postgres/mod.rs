@@ -1,0 +1,3 @@
+//! The simulated Postgres.
+pub mod socket;
+pub mod sql;
