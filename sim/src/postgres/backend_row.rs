@@ -12,6 +12,8 @@ use super::transaction::Transaction;
 /// What kind of backend it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// A connection whose startup packet has not come: it has no place yet.
+    Starting,
     /// An ordinary session.
     Client,
     /// A walsender of a database.
@@ -62,6 +64,10 @@ pub struct Backend {
     pub local_xid: u32,
     /// Snapshots that it has exported in its life.
     pub exports: u32,
+    /// Whether it was an ordinary session when the server crashed.
+    pub was_client: bool,
+    /// Whether it reads its client's next command: a cancel does nothing then.
+    pub reading: bool,
     /// What others want of it.
     pub signals: Signals,
     /// How it is woken.
@@ -89,6 +95,8 @@ impl Backend {
             transaction: None,
             local_xid: 0,
             exports: 0,
+            was_client: false,
+            reading: false,
             signals: Signals::default(),
             waker: None,
             sequences: BTreeMap::new(),

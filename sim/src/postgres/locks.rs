@@ -198,6 +198,15 @@ impl LockTable {
         Some(self.grant(tag))
     }
 
+    /// Gives one transaction-level lock back before its transaction ends.
+    pub fn release_one(&mut self, pid: i32, tag: LockTag, mode: LockMode) -> Vec<i32> {
+        if let Some(lock) = self.locks.get_mut(&tag) {
+            lock.held.iter_mut().filter(|h| h.pid == pid && h.mode == mode).for_each(|h| h.transaction = 0);
+        }
+        self.drop_empty(pid, tag);
+        self.grant(tag)
+    }
+
     /// Releases the transaction's locks of `pid`, and with `all` those of its session; returns who got one.
     pub fn release(&mut self, pid: i32, all: bool) -> Vec<i32> {
         let tags: Vec<LockTag> = self.held.get(&pid).into_iter().flatten().copied().collect();

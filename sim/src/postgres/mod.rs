@@ -7,10 +7,12 @@
 //! connection), [`protocol`] (messages).
 
 pub mod activity;
+pub mod any_socket;
 pub mod backend;
 pub mod backend_row;
 pub mod catalog;
 pub mod census;
+pub mod control;
 pub mod ddl;
 pub mod functions;
 pub mod heap;

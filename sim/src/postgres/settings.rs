@@ -273,6 +273,21 @@ impl Settings {
         Ok(())
     }
 
+    /// Sets a value from the startup packet: what RESET goes back to.
+    ///
+    /// # Errors
+    /// As [`Settings::set`].
+    pub fn start_with(&mut self, name: &str, value: &str, superuser: bool) -> Result<(), PgError> {
+        self.set(name, Some(value), false, superuser)?;
+        self.before = None;
+        if let Some(definition) = definition(name)
+            && let Some(value) = self.session.remove(definition.name)
+        {
+            self.base.insert(definition.name, value);
+        }
+        Ok(())
+    }
+
     /// Sets a value whatever its context: for those that the server itself keeps.
     pub fn force(&mut self, name: &str, value: &str) {
         self.session.insert(name.to_owned(), value.to_owned());
