@@ -109,7 +109,10 @@ fn uuid_bits(text: &str) -> Option<u128> {
 }
 
 fn no_binary(ty: &Type) -> PgError {
-    PgError::new("42883", format!("no binary output function available for type {}", ty.name()))
+    PgError::new(
+        "42883",
+        format!("no binary output function available for type {}", ty.name()),
+    )
 }
 
 /// Takes the parts of a binary value off its front.
@@ -117,7 +120,10 @@ struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], PgError> {
-        let (head, rest) = self.0.split_first_chunk::<N>().ok_or_else(PgError::invalid_binary)?;
+        let (head, rest) = self
+            .0
+            .split_first_chunk::<N>()
+            .ok_or_else(PgError::invalid_binary)?;
         self.0 = rest;
         Ok(*head)
     }
@@ -139,7 +145,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn slice(&mut self, length: usize) -> Result<&'a [u8], PgError> {
-        let (head, rest) = self.0.split_at_checked(length).ok_or_else(PgError::invalid_binary)?;
+        let (head, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or_else(PgError::invalid_binary)?;
         self.0 = rest;
         Ok(head)
     }
@@ -153,7 +162,11 @@ impl Type {
     pub fn parse_binary(&self, bytes: &[u8]) -> Result<Value, PgError> {
         let mut cursor = Cursor(bytes);
         let value = self.receive(&mut cursor)?;
-        if cursor.0.is_empty() { Ok(value) } else { Err(PgError::invalid_binary()) }
+        if cursor.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(PgError::invalid_binary())
+        }
     }
 
     fn receive(&self, cursor: &mut Cursor<'_>) -> Result<Value, PgError> {
@@ -188,7 +201,10 @@ impl Type {
                 Value::text(utf8(cursor.rest())?)
             }
             Type::Lsn => Value::Lsn(u64::from_be_bytes(cursor.take()?)),
-            Type::Tid => Value::Tid(u32::from_be_bytes(cursor.take()?), u16::from_be_bytes(cursor.take()?)),
+            Type::Tid => Value::Tid(
+                u32::from_be_bytes(cursor.take()?),
+                u16::from_be_bytes(cursor.take()?),
+            ),
             Type::Array(element) => take_array(cursor, element)?,
             Type::Void => Value::text(""),
             Type::Record => return Err(PgError::unsupported("binary input of record")),
@@ -205,14 +221,20 @@ fn take_numeric(cursor: &mut Cursor<'_>) -> Result<Numeric, PgError> {
     for _ in 0..count {
         let group = cursor.i16()?;
         if !(0..10_000).contains(&group) {
-            return Err(PgError::new("22P03", "invalid digit in external \"numeric\" value"));
+            return Err(PgError::new(
+                "22P03",
+                "invalid digit in external \"numeric\" value",
+            ));
         }
         groups.push(group);
     }
     match sign {
         NUMERIC_NAN => Ok(Numeric::NAN),
         0 | NUMERIC_NEGATIVE => Numeric::from_groups(sign != 0, weight, &groups, scale),
-        _ => Err(PgError::new("22P03", "invalid sign in external \"numeric\" value")),
+        _ => Err(PgError::new(
+            "22P03",
+            "invalid sign in external \"numeric\" value",
+        )),
     }
 }
 

@@ -25,11 +25,19 @@ pub fn cast(value: Value, from: &Type, to: &Type, kind: CastKind) -> Result<Valu
     }
     match (&value, to) {
         (Value::Text(text), _) if from.is_string() && !(to.is_string() || *to == Type::Json) => {
-            let trimmed = if matches!(from, Type::Bpchar(_)) { text.trim_end() } else { text };
+            let trimmed = if matches!(from, Type::Bpchar(_)) {
+                text.trim_end()
+            } else {
+                text
+            };
             to.parse_text(trimmed)
         }
         (Value::Text(text), Type::Varchar(_) | Type::Bpchar(_)) => {
-            let text = if matches!(from, Type::Bpchar(_)) { text.trim_end_matches(' ') } else { text };
+            let text = if matches!(from, Type::Bpchar(_)) {
+                text.trim_end_matches(' ')
+            } else {
+                text
+            };
             to.fit_string(text, kind == CastKind::Explicit)
         }
         (Value::Text(text), Type::Name) => Ok(Value::text(first_bytes(text, 63))),
@@ -61,7 +69,14 @@ fn cast_scalar(value: &Value, from: &Type, to: &Type) -> Result<Option<Value>, P
         }
         (Value::Int(_) | Value::Reg(..), Type::Regclass | Type::Regtype) => {
             let oid = value.as_int().unwrap_or(0) as u32;
-            Value::Reg(oid, if oid == 0 { "-".into() } else { oid.to_string().into() })
+            Value::Reg(
+                oid,
+                if oid == 0 {
+                    "-".into()
+                } else {
+                    oid.to_string().into()
+                },
+            )
         }
         (value, Type::Float4) => match value.as_f64() {
             Some(float) => Value::Float(f64::from(float as f32)),
@@ -111,7 +126,11 @@ fn to_integer(value: &Value, to: &Type) -> Result<Option<i64>, PgError> {
     if matches!(to, Type::Oid | Type::Xid) && i32::try_from(int).is_ok() {
         return Ok(Some(int & 0xffff_ffff));
     }
-    if to.holds(int) { Ok(Some(int)) } else { Err(range()) }
+    if to.holds(int) {
+        Ok(Some(int))
+    } else {
+        Err(range())
+    }
 }
 
 /// A number as numeric.
@@ -131,11 +150,17 @@ fn trim_zeros(mut numeric: Numeric) -> Numeric {
         && numeric.scale > 0
         && digits % 10 == 0
     {
-        numeric = Numeric { digits: Some(digits / 10), scale: numeric.scale - 1 };
+        numeric = Numeric {
+            digits: Some(digits / 10),
+            scale: numeric.scale - 1,
+        };
     }
     numeric
 }
 
 fn no_cast(from: &Type, to: &Type) -> PgError {
-    PgError::new("42846", format!("cannot cast type {} to {}", from.name(), to.name()))
+    PgError::new(
+        "42846",
+        format!("cannot cast type {} to {}", from.name(), to.name()),
+    )
 }

@@ -48,7 +48,11 @@ pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -101,9 +105,11 @@ pub fn format_interval(interval: Interval) -> String {
     let mut parts = Vec::new();
     let mut after_negative = false;
     let (years, months) = (interval.months / 12, interval.months % 12);
-    for (count, one, many) in
-        [(years, "year", "years"), (months, "mon", "mons"), (interval.days, "day", "days")]
-    {
+    for (count, one, many) in [
+        (years, "year", "years"),
+        (months, "mon", "mons"),
+        (interval.days, "day", "days"),
+    ] {
         if count != 0 {
             let plus = if after_negative && count > 0 { "+" } else { "" };
             parts.push(format!("{plus}{count} {}", if count == 1 { one } else { many }));
@@ -155,7 +161,11 @@ fn civil(text: &str) -> Option<Result<i64, PgError>> {
 /// # Errors
 /// `22007` for what is no timestamp, `22008` for one outside the calendar.
 pub fn parse_timestamp(text: &str, zone: bool) -> Result<i64, PgError> {
-    let name = if zone { "timestamp with time zone" } else { "timestamp" };
+    let name = if zone {
+        "timestamp with time zone"
+    } else {
+        "timestamp"
+    };
     let trimmed = text.trim();
     match trimmed.to_ascii_lowercase().as_str() {
         "infinity" => return Ok(i64::MAX),
@@ -235,17 +245,27 @@ fn read_interval(text: &str) -> Option<Interval> {
             interval.micros = interval.micros.checked_add(sign * hours(unsigned)?)?;
             continue;
         }
-        let split = unsigned.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(unsigned.len());
+        let split = unsigned
+            .find(|c: char| c.is_ascii_alphabetic())
+            .unwrap_or(unsigned.len());
         let (number, unit) = unsigned.split_at(split);
         let number: f64 = number.parse().ok()?;
-        let unit = if unit.is_empty() { words.next().unwrap_or("s") } else { unit };
+        let unit = if unit.is_empty() {
+            words.next().unwrap_or("s")
+        } else {
+            unit
+        };
         add_unit(&mut interval, number * sign as f64, unit)?;
     }
     Some(interval)
 }
 
 fn add_unit(interval: &mut Interval, number: f64, unit: &str) -> Option<()> {
-    let unit = if unit.len() > 1 { unit.trim_end_matches('s') } else { unit };
+    let unit = if unit.len() > 1 {
+        unit.trim_end_matches('s')
+    } else {
+        unit
+    };
     let (months, days, micros) = match unit {
         "y" | "yr" | "year" => (12.0, 0.0, 0.0),
         "mon" | "month" => (1.0, 0.0, 0.0),
@@ -269,5 +289,8 @@ fn add_unit(interval: &mut Interval, number: f64, unit: &str) -> Option<()> {
 }
 
 fn invalid(name: &str, text: &str) -> PgError {
-    PgError::new("22007", format!("invalid input syntax for type {name}: \"{text}\""))
+    PgError::new(
+        "22007",
+        format!("invalid input syntax for type {name}: \"{text}\""),
+    )
 }

@@ -20,13 +20,22 @@ impl PgError {
     /// An `ERROR` with this SQLSTATE.
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: "ERROR", code, message: message.into(), detail: None, hint: None }
+        Self {
+            severity: "ERROR",
+            code,
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
     }
 
     /// A `FATAL` with this SQLSTATE: the session ends.
     #[must_use]
     pub fn fatal(code: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: "FATAL", ..Self::new(code, message) }
+        Self {
+            severity: "FATAL",
+            ..Self::new(code, message)
+        }
     }
 
     /// The same error with a detail.
@@ -61,7 +70,10 @@ impl PgError {
     /// `22P02` for text that is no value of a type.
     #[must_use]
     pub fn invalid_text(type_name: &str, text: &str) -> Self {
-        Self::new("22P02", format!("invalid input syntax for type {type_name}: \"{text}\""))
+        Self::new(
+            "22P02",
+            format!("invalid input syntax for type {type_name}: \"{text}\""),
+        )
     }
 
     /// `22003` for a number outside its type.

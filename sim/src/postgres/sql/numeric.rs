@@ -15,7 +15,10 @@ pub struct Numeric {
 
 impl From<i64> for Numeric {
     fn from(int: i64) -> Self {
-        Self { digits: Some(i128::from(int)), scale: 0 }
+        Self {
+            digits: Some(i128::from(int)),
+            scale: 0,
+        }
     }
 }
 
@@ -42,7 +45,10 @@ impl Ord for Numeric {
 
 impl Numeric {
     /// Not a number.
-    pub const NAN: Numeric = Numeric { digits: None, scale: 0 };
+    pub const NAN: Numeric = Numeric {
+        digits: None,
+        scale: 0,
+    };
 
     /// Reads a decimal number, exponent allowed.
     ///
@@ -64,7 +70,8 @@ impl Numeric {
             _ => (false, mantissa),
         };
         let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-        if whole.len() + fraction.len() == 0 || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())
+        if whole.len() + fraction.len() == 0
+            || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())
         {
             return Err(invalid());
         }
@@ -81,7 +88,10 @@ impl Numeric {
             digits = digits.checked_mul(factor).ok_or_else(too_large)?;
         }
         let scale = u16::try_from(scale.max(0)).map_err(|_| too_large())?;
-        Ok(Self { digits: Some(if negative { -digits } else { digits }), scale })
+        Ok(Self {
+            digits: Some(if negative { -digits } else { digits }),
+            scale,
+        })
     }
 
     /// The nearest float.
@@ -95,16 +105,24 @@ impl Numeric {
     /// # Errors
     /// `22003` beyond 38 digits.
     pub fn rescale(self, scale: u16) -> Result<Self, PgError> {
-        let Some(digits) = self.digits else { return Ok(self) };
+        let Some(digits) = self.digits else {
+            return Ok(self);
+        };
         if scale >= self.scale {
             let factor = power(u32::from(scale - self.scale)).ok_or_else(too_large)?;
-            return Ok(Self { digits: Some(digits.checked_mul(factor).ok_or_else(too_large)?), scale });
+            return Ok(Self {
+                digits: Some(digits.checked_mul(factor).ok_or_else(too_large)?),
+                scale,
+            });
         }
         let rounded = match power(u32::from(self.scale - scale)) {
             Some(factor) => divide_rounding(digits, factor),
             None => 0,
         };
-        Ok(Self { digits: Some(rounded), scale })
+        Ok(Self {
+            digits: Some(rounded),
+            scale,
+        })
     }
 
     /// The nearest integer.
@@ -113,7 +131,9 @@ impl Numeric {
     /// `22003` when it does not fit, `0A000` for NaN.
     pub fn to_i64(self) -> Result<i64, PgError> {
         let whole = self.rescale(0)?;
-        let digits = whole.digits.ok_or_else(|| PgError::new("0A000", "cannot convert NaN to bigint"))?;
+        let digits = whole
+            .digits
+            .ok_or_else(|| PgError::new("0A000", "cannot convert NaN to bigint"))?;
         i64::try_from(digits).map_err(|_| PgError::out_of_range("bigint"))
     }
 
@@ -122,11 +142,16 @@ impl Numeric {
     /// # Errors
     /// `22003` beyond 38 digits, `22012` for division by zero.
     pub fn arithmetic(self, operator: char, other: Self) -> Result<Self, PgError> {
-        let (Some(a), Some(b)) = (self.digits, other.digits) else { return Ok(Self::NAN) };
+        let (Some(a), Some(b)) = (self.digits, other.digits) else {
+            return Ok(Self::NAN);
+        };
         match operator {
             '*' => {
                 let digits = a.checked_mul(b).ok_or_else(too_large)?;
-                Ok(Self { digits: Some(digits), scale: self.scale + other.scale })
+                Ok(Self {
+                    digits: Some(digits),
+                    scale: self.scale + other.scale,
+                })
             }
             '/' => self.divide(a, other, b),
             _ => {
@@ -137,7 +162,10 @@ impl Numeric {
                     _ if b == 0 => return Err(PgError::division_by_zero()),
                     _ => a.checked_rem(b),
                 };
-                Ok(Self { digits: Some(digits.ok_or_else(too_large)?), scale })
+                Ok(Self {
+                    digits: Some(digits.ok_or_else(too_large)?),
+                    scale,
+                })
             }
         }
     }
@@ -154,7 +182,10 @@ impl Numeric {
         } else {
             divide_rounding(a, b.checked_mul(shifted).ok_or_else(too_large)?)
         };
-        Ok(Self { digits: Some(quotient), scale })
+        Ok(Self {
+            digits: Some(quotient),
+            scale,
+        })
     }
 
     /// The number in groups of four decimal digits, as Postgres stores it: weight of the first group, groups.
@@ -172,8 +203,11 @@ impl Numeric {
         let fraction = format!("{fraction}{}", "0".repeat((4 - scale % 4) % 4));
         let mut weight = (whole.len() / 4) as i16 - 1;
         let all = format!("{whole}{fraction}");
-        let mut groups: Vec<i16> =
-            all.as_bytes().chunks(4).map(|four| four.iter().fold(0, |n, b| n * 10 + i16::from(b - b'0'))).collect();
+        let mut groups: Vec<i16> = all
+            .as_bytes()
+            .chunks(4)
+            .map(|four| four.iter().fold(0, |n, b| n * 10 + i16::from(b - b'0')))
+            .collect();
         while groups.last() == Some(&0) {
             groups.pop();
         }
@@ -197,21 +231,38 @@ impl Numeric {
         }
         // The last group stands at 10000^(weight - len + 1).
         let exponent = 4 * (i32::from(weight) - groups.len() as i32 + 1) + i32::from(scale);
-        let factor = if groups.is_empty() { Some(1) } else { power(exponent.unsigned_abs()) };
+        let factor = if groups.is_empty() {
+            Some(1)
+        } else {
+            power(exponent.unsigned_abs())
+        };
         let factor = factor.ok_or_else(too_large)?;
-        let digits = if exponent >= 0 { digits.checked_mul(factor).ok_or_else(too_large)? } else { digits / factor };
-        Ok(Self { digits: Some(if negative { -digits } else { digits }), scale })
+        let digits = if exponent >= 0 {
+            digits.checked_mul(factor).ok_or_else(too_large)?
+        } else {
+            digits / factor
+        };
+        Ok(Self {
+            digits: Some(if negative { -digits } else { digits }),
+            scale,
+        })
     }
 }
 
 impl std::fmt::Display for Numeric {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Some(digits) = self.digits else { return f.write_str("NaN") };
+        let Some(digits) = self.digits else {
+            return f.write_str("NaN");
+        };
         let sign = if digits < 0 { "-" } else { "" };
         let scale = usize::from(self.scale);
         let text = format!("{:0>width$}", digits.unsigned_abs(), width = scale + 1);
         let (whole, fraction) = text.split_at(text.len() - scale);
-        if scale == 0 { write!(f, "{sign}{whole}") } else { write!(f, "{sign}{whole}.{fraction}") }
+        if scale == 0 {
+            write!(f, "{sign}{whole}")
+        } else {
+            write!(f, "{sign}{whole}.{fraction}")
+        }
     }
 }
 
@@ -225,7 +276,10 @@ fn quotient_scale(a: Numeric, b: Numeric) -> u16 {
     if first_a <= first_b {
         weight -= 1;
     }
-    let scale = (16 - weight * 4).max(i32::from(a.scale)).max(i32::from(b.scale)).clamp(0, 1000);
+    let scale = (16 - weight * 4)
+        .max(i32::from(a.scale))
+        .max(i32::from(b.scale))
+        .clamp(0, 1000);
     scale as u16
 }
 
@@ -243,9 +297,16 @@ fn power(exponent: u32) -> Option<i128> {
 fn divide_rounding(a: i128, b: i128) -> i128 {
     let quotient = a / b;
     let rest = (a % b).unsigned_abs();
-    if rest >= b.unsigned_abs() - rest { quotient + (a.signum() * b.signum()) } else { quotient }
+    if rest >= b.unsigned_abs() - rest {
+        quotient + (a.signum() * b.signum())
+    } else {
+        quotient
+    }
 }
 
 fn too_large() -> PgError {
-    PgError::new("22003", "value overflows numeric format (the simulated server holds 38 digits)")
+    PgError::new(
+        "22003",
+        "value overflows numeric format (the simulated server holds 38 digits)",
+    )
 }

@@ -165,9 +165,11 @@ impl Type {
             Type::Name => Value::text(first_bytes(text, 63)),
             Type::Varchar(_) | Type::Bpchar(_) => self.fit_string(text, false)?,
             Type::Jsonb => Value::text(text),
-            Type::Bytea => Value::Bytes(parse_bytea(text).ok_or_else(|| {
-                PgError::invalid_text("bytea", text)
-            })?.into()),
+            Type::Bytea => Value::Bytes(
+                parse_bytea(text)
+                    .ok_or_else(|| PgError::invalid_text("bytea", text))?
+                    .into(),
+            ),
             Type::Timestamptz(_) => Value::Timestamp(datetime::parse_timestamp(text, true)?),
             Type::Timestamp(_) => Value::Timestamp(datetime::parse_timestamp(text, false)?),
             Type::Date => Value::Date(datetime::parse_date(text)?),
@@ -177,7 +179,12 @@ impl Type {
             Type::Tid => parse_tid(text).ok_or_else(invalid)?,
             Type::Array(element) => parse_array(text, element)?,
             Type::Void => Value::text(""),
-            Type::Record => return Err(PgError::new("0A000", "input of anonymous composite types is not implemented")),
+            Type::Record => {
+                return Err(PgError::new(
+                    "0A000",
+                    "input of anonymous composite types is not implemented",
+                ));
+            }
         })
     }
 
@@ -193,7 +200,12 @@ impl Type {
             .ok()
             .filter(|int| self.holds(*int))
             .map(Value::Int)
-            .ok_or_else(|| PgError::new("22003", format!("value \"{text}\" is out of range for type {name}")))
+            .ok_or_else(|| {
+                PgError::new(
+                    "22003",
+                    format!("value \"{text}\" is out of range for type {name}"),
+                )
+            })
     }
 
     /// Whether an integer type holds this number.
@@ -209,11 +221,21 @@ impl Type {
 
     fn parse_unsigned(&self, text: &str) -> Result<Value, PgError> {
         let name = self.name();
-        let number = text.trim().parse::<i64>().map_err(|_| PgError::invalid_text(&name, text))?;
+        let number = text
+            .trim()
+            .parse::<i64>()
+            .map_err(|_| PgError::invalid_text(&name, text))?;
         // oidin wraps negative numbers of 32 bits.
-        let number = if number < 0 && i32::try_from(number).is_ok() { number & 0xffff_ffff } else { number };
+        let number = if number < 0 && i32::try_from(number).is_ok() {
+            number & 0xffff_ffff
+        } else {
+            number
+        };
         if number < 0 || !self.holds(number) {
-            return Err(PgError::new("22003", format!("value \"{text}\" is out of range for type {name}")));
+            return Err(PgError::new(
+                "22003",
+                format!("value \"{text}\" is out of range for type {name}"),
+            ));
         }
         Ok(Value::Int(number))
     }
@@ -223,15 +245,28 @@ impl Type {
         let trimmed = text.trim();
         let ok = trimmed.bytes().any(|b| b.is_ascii_digit())
             || matches!(
-                trimmed.trim_start_matches(['-', '+']).to_ascii_lowercase().as_str(),
+                trimmed
+                    .trim_start_matches(['-', '+'])
+                    .to_ascii_lowercase()
+                    .as_str(),
                 "nan" | "inf" | "infinity"
             );
-        let float: f64 =
-            trimmed.parse().ok().filter(|_| ok).ok_or_else(|| PgError::invalid_text(&name, text))?;
+        let float: f64 = trimmed
+            .parse()
+            .ok()
+            .filter(|_| ok)
+            .ok_or_else(|| PgError::invalid_text(&name, text))?;
         let overflow = |float: f64| float.is_infinite() && trimmed.bytes().any(|b| b.is_ascii_digit());
-        let float = if *self == Type::Float4 { f64::from(float as f32) } else { float };
+        let float = if *self == Type::Float4 {
+            f64::from(float as f32)
+        } else {
+            float
+        };
         if overflow(float) {
-            return Err(PgError::new("22003", format!("\"{text}\" is out of range for type {name}")));
+            return Err(PgError::new(
+                "22003",
+                format!("\"{text}\" is out of range for type {name}"),
+            ));
         }
         Ok(Value::Float(float))
     }
@@ -239,13 +274,20 @@ impl Type {
     /// A string cut or padded to `varchar(n)` or `char(n)`: too long is an error unless the cast is explicit
     /// or the rest is spaces.
     pub(crate) fn fit_string(&self, text: &str, explicit: bool) -> Result<Value, PgError> {
-        let (Type::Varchar(length) | Type::Bpchar(length)) = self else { return Ok(Value::text(text)) };
-        let Some(length) = length.map(|length| length as usize) else { return Ok(Value::text(text)) };
+        let (Type::Varchar(length) | Type::Bpchar(length)) = self else {
+            return Ok(Value::text(text));
+        };
+        let Some(length) = length.map(|length| length as usize) else {
+            return Ok(Value::text(text));
+        };
         let count = text.chars().count();
         if count > length {
             let cut: String = text.chars().take(length).collect();
             if !explicit && !text[cut.len()..].bytes().all(|b| b == b' ') {
-                return Err(PgError::new("22001", format!("value too long for type {}", self.name())));
+                return Err(PgError::new(
+                    "22001",
+                    format!("value too long for type {}", self.name()),
+                ));
             }
             return Ok(Value::text(cut));
         }
@@ -258,10 +300,15 @@ impl Type {
 
 /// A numeric brought to its type's precision and scale.
 pub(crate) fn numeric_with(numeric: Numeric, modifier: Option<(u16, u16)>) -> Result<Value, PgError> {
-    let Some((precision, scale)) = modifier else { return Ok(Value::Numeric(Box::new(numeric))) };
+    let Some((precision, scale)) = modifier else {
+        return Ok(Value::Numeric(Box::new(numeric)));
+    };
     let rounded = numeric.rescale(scale)?;
     let limit = 10_u128.checked_pow(u32::from(precision)).unwrap_or(u128::MAX);
-    if rounded.digits.is_some_and(|digits| digits.unsigned_abs() >= limit) {
+    if rounded
+        .digits
+        .is_some_and(|digits| digits.unsigned_abs() >= limit)
+    {
         let detail = format!(
             "A field with precision {precision}, scale {scale} must round to an absolute value less than 10^{}.",
             i32::from(precision) - i32::from(scale)
@@ -296,9 +343,13 @@ fn parse_bool(text: &str) -> Option<bool> {
 
 fn parse_bytea(text: &str) -> Option<Vec<u8>> {
     if let Some(hex) = text.strip_prefix("\\x") {
-        let digits: Vec<u8> =
-            hex.bytes().filter(|b| !b.is_ascii_whitespace()).map(hex_digit).collect::<Option<_>>()?;
-        return (digits.len() % 2 == 0).then(|| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect());
+        let digits: Vec<u8> = hex
+            .bytes()
+            .filter(|b| !b.is_ascii_whitespace())
+            .map(hex_digit)
+            .collect::<Option<_>>()?;
+        return (digits.len() % 2 == 0)
+            .then(|| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect());
     }
     let mut out = Vec::new();
     let mut bytes = text.as_bytes();
@@ -326,12 +377,26 @@ fn hex_digit(byte: u8) -> Option<u8> {
 
 fn parse_uuid(text: &str) -> Option<String> {
     let trimmed = text.trim();
-    let inner = trimmed.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(trimmed);
-    let hex: String = inner.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
+    let inner = trimmed
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .unwrap_or(trimmed);
+    let hex: String = inner
+        .chars()
+        .filter(|c| *c != '-')
+        .collect::<String>()
+        .to_ascii_lowercase();
     if hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
-    Some(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+    Some(format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    ))
 }
 
 fn parse_tid(text: &str) -> Option<Value> {
@@ -342,7 +407,11 @@ fn parse_tid(text: &str) -> Option<Value> {
 
 fn parse_array(text: &str, element: &Type) -> Result<Value, PgError> {
     let malformed = || PgError::new("22P02", format!("malformed array literal: \"{text}\""));
-    let inner = text.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(malformed)?;
+    let inner = text
+        .trim()
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .ok_or_else(malformed)?;
     let mut values = Vec::new();
     let mut chars = inner.chars().peekable();
     if inner.trim().is_empty() {

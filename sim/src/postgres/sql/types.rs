@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo};
+use sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo,
+};
 
 use super::error::PgError;
 
@@ -93,7 +95,13 @@ const TABLE: &[(Type, u32, u32, i16, &str)] = &[
     (Type::Bpchar(None), 1042, 1014, -1, "character"),
     (Type::Varchar(None), 1043, 1015, -1, "character varying"),
     (Type::Date, 1082, 1182, 4, "date"),
-    (Type::Timestamp(None), 1114, 1115, 8, "timestamp without time zone"),
+    (
+        Type::Timestamp(None),
+        1114,
+        1115,
+        8,
+        "timestamp without time zone",
+    ),
     (Type::Timestamptz(None), 1184, 1185, 8, "timestamp with time zone"),
     (Type::Interval, 1186, 1187, 16, "interval"),
     (Type::Numeric(None), 1700, 1231, -1, "numeric"),
@@ -124,7 +132,10 @@ impl Type {
 
     fn row(&self) -> &'static (Type, u32, u32, i16, &'static str) {
         let base = self.base();
-        TABLE.iter().find(|row| row.0 == base).expect("every type but arrays is in the table")
+        TABLE
+            .iter()
+            .find(|row| row.0 == base)
+            .expect("every type but arrays is in the table")
     }
 
     /// `pg_type.oid`.
@@ -203,9 +214,15 @@ impl Type {
     /// The type with this oid and modifier.
     #[must_use]
     pub fn from_oid(oid: u32, typmod: i32) -> Option<Type> {
-        let row = TABLE.iter().find(|row| oid != 0 && (row.1 == oid || row.2 == oid))?;
+        let row = TABLE
+            .iter()
+            .find(|row| oid != 0 && (row.1 == oid || row.2 == oid))?;
         let element = row.0.with_typmod(typmod);
-        Some(if row.1 == oid { element } else { Type::Array(Arc::new(element)) })
+        Some(if row.1 == oid {
+            element
+        } else {
+            Type::Array(Arc::new(element))
+        })
     }
 
     fn with_typmod(&self, typmod: i32) -> Type {
@@ -324,7 +341,9 @@ impl Type {
 
 fn characters(length: &Option<CharacterLength>) -> Option<u32> {
     match length {
-        Some(CharacterLength::IntegerLength { length, .. }) => Some(u32::try_from(*length).unwrap_or(u32::MAX)),
+        Some(CharacterLength::IntegerLength { length, .. }) => {
+            Some(u32::try_from(*length).unwrap_or(u32::MAX))
+        }
         _ => None,
     }
 }
@@ -338,17 +357,28 @@ fn numeric(info: &ExactNumberInfo) -> Type {
 }
 
 fn custom(name: &ObjectName, modifiers: &[String]) -> Result<Type, PgError> {
-    let last = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
-    let ty = last.and_then(Type::from_name).ok_or_else(|| undefined(&name.to_string()))?;
-    Ok(match (ty, modifiers.first().and_then(|text| text.parse::<u32>().ok())) {
-        (Type::Varchar(_), Some(length)) => Type::Varchar(Some(length)),
-        (Type::Bpchar(_), Some(length)) => Type::Bpchar(Some(length)),
-        (Type::Timestamptz(_), Some(digits)) => Type::Timestamptz(Some(digits as u8)),
-        (Type::Timestamp(_), Some(digits)) => Type::Timestamp(Some(digits as u8)),
-        (ty, _) => ty,
-    })
+    let last = name
+        .0
+        .last()
+        .and_then(|part| part.as_ident())
+        .map(|ident| ident.value.as_str());
+    let ty = last
+        .and_then(Type::from_name)
+        .ok_or_else(|| undefined(&name.to_string()))?;
+    Ok(
+        match (ty, modifiers.first().and_then(|text| text.parse::<u32>().ok())) {
+            (Type::Varchar(_), Some(length)) => Type::Varchar(Some(length)),
+            (Type::Bpchar(_), Some(length)) => Type::Bpchar(Some(length)),
+            (Type::Timestamptz(_), Some(digits)) => Type::Timestamptz(Some(digits as u8)),
+            (Type::Timestamp(_), Some(digits)) => Type::Timestamp(Some(digits as u8)),
+            (ty, _) => ty,
+        },
+    )
 }
 
 fn undefined(name: &str) -> PgError {
-    PgError::new("42704", format!("type \"{}\" does not exist", name.to_lowercase()))
+    PgError::new(
+        "42704",
+        format!("type \"{}\" does not exist", name.to_lowercase()),
+    )
 }

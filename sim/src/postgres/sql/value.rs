@@ -126,7 +126,9 @@ impl Value {
             (Value::Record(a), Value::Record(b)) => {
                 cmp_lists(a.iter().map(|(_, value)| value), b.iter().map(|(_, value)| value))
             }
-            _ => self.number_cmp(other).unwrap_or_else(|| self.rank().cmp(&other.rank())),
+            _ => self
+                .number_cmp(other)
+                .unwrap_or_else(|| self.rank().cmp(&other.rank())),
         }
     }
 
