@@ -70,9 +70,10 @@ impl<K: Ord + Clone, T> Versioned<K, T> {
         }
     }
 
-    /// A transaction other than `own` that is changing the entry right now.
-    pub fn changing(&self, log: &TransactionLog, own: Option<Xid>, key: &K) -> Option<Xid> {
-        self.entries.get(key)?.iter().flat_map(|v| [v.xmin, v.xmax]).find_map(|xid| {
+    /// A transaction other than `own` that is making or unmaking an entry like this right now.
+    pub fn changing_where(&self, log: &TransactionLog, own: Option<Xid>, like: impl Fn(&T) -> bool) -> Option<Xid> {
+        let versions = self.entries.values().flatten().filter(|version| like(&version.value));
+        versions.flat_map(|version| [version.xmin, version.xmax]).find_map(|xid| {
             let top = (xid != INVALID_XID).then(|| log.running_top(xid)).flatten()?;
             (Some(top) != own).then_some(top)
         })
