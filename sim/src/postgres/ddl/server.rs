@@ -81,7 +81,9 @@ pub(crate) fn drop_database(state: &mut State, pid: i32, name: &str, if_exists: 
         return Err(crate::postgres::sql::host::Interrupt::Wait(crate::postgres::waits::Wait::BackendExit { at }));
     }
     let slots: Vec<String> = state.slots.iter().filter(|slot| slot.database == oid).map(|slot| slot.name.clone()).collect();
-    slots.iter().for_each(|slot| drop(state.slots.remove(slot)));
+    for slot in &slots {
+        state.slots.remove(slot);
+    }
     state.databases.remove(name);
     tag("DROP DATABASE")
 }

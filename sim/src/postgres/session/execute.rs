@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::utility;
 use crate::postgres::functions::Pending;
 use crate::postgres::host::StatementHost;
-use crate::postgres::sql::command::Command;
+use crate::postgres::sql::command::{Command, Parsed};
 use crate::postgres::sql::error::PgError;
+use crate::postgres::sql::execute::execute_typed;
 use crate::postgres::sql::host::{Column, Interrupt};
 use crate::postgres::sql::value::{Type, Value};
 use crate::postgres::state::State;
@@ -30,7 +31,12 @@ pub enum Done {
 
 /// The parameters of a statement (`$1`, …).
 #[derive(Debug, Clone, Default)]
-pub struct Parameters(pub Vec<(Type, Value)>);
+pub struct Parameters {
+    /// Their values.
+    pub values: Vec<Value>,
+    /// The types that Parse declared for them.
+    pub declared: Vec<Option<Type>>,
+}
 
 /// What the functions that a statement has called have answered so far: when the statement is executed again
 /// after a wait, the n-th call answers the same.
@@ -109,10 +115,11 @@ fn writes(command: &Command) -> Option<&'static str> {
 pub fn execute(
     state: &mut State,
     pid: i32,
-    command: &Command,
+    parsed: &Parsed,
     parameters: &Parameters,
     memo: &mut Memo,
 ) -> Result<Done, Interrupt<Wait>> {
+    let command = &parsed.statement;
     if let Some(answer) = utility::transaction(state, pid, command) {
         return answer;
     }
@@ -128,7 +135,12 @@ pub fn execute(
         return answer;
     }
     let mut host = StatementHost::new(state, pid, memo);
-    host.query(command, parameters)
+    let rows = execute_typed(&mut host, parsed, &parameters.values, &parameters.declared)?;
+    Ok(if rows.columns.is_empty() && !matches!(command, Command::Query(_)) {
+        Done::Tag(rows.tag)
+    } else {
+        Done::Rows { columns: rows.columns.into(), rows: rows.rows, tag: rows.tag }
+    })
 }
 
 impl State {

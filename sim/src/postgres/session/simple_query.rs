@@ -12,7 +12,7 @@ use crate::postgres::sql::error::PgError;
 use crate::postgres::sql::host::Interrupt;
 use crate::postgres::sql::parse::parse;
 use crate::postgres::transaction::Block;
-use crate::postgres::waits::{Step, Stop};
+use crate::postgres::waits::Step;
 
 impl Process {
     /// SQL begins: the view shows it, and the timers of SQL are armed.
@@ -39,7 +39,7 @@ impl Process {
     ///
     /// # Errors
     /// With the statement's error or the backend's end.
-    pub async fn run_statement(&mut self, command: &Command, parameters: &Parameters) -> Step<Done> {
+    pub async fn run_statement(&mut self, parsed: &Parsed, parameters: &Parameters) -> Step<Done> {
         let range = self.state.borrow().options.timings.statement.clone();
         self.work(range).await?;
         let mut memo = Memo::default();
@@ -48,7 +48,7 @@ impl Process {
             let result = {
                 let mut state = self.state.borrow_mut();
                 state.start_statement(self.pid);
-                execute(&mut state, self.pid, command, parameters, &mut memo)
+                execute(&mut state, self.pid, parsed, parameters, &mut memo)
             };
             match result {
                 Ok(done) => return Ok(done),
@@ -96,7 +96,7 @@ impl Session {
                 super::utility::refuse_in_many(&parsed.statement)?;
             }
             process.state.borrow_mut().ensure_transaction(process.pid);
-            self.one(process, &parsed.statement).await?;
+            self.one(process, parsed).await?;
             process.state.borrow_mut().end_statement(process.pid);
             if index + 1 == statements.len() {
                 self.finish_implicit(process).await?;
@@ -106,13 +106,14 @@ impl Session {
         Ok(())
     }
 
-    async fn one(&mut self, process: &mut Process, command: &Command) -> Step<()> {
+    async fn one(&mut self, process: &mut Process, parsed: &Parsed) -> Step<()> {
+        let command = &parsed.statement;
         if let Command::Copy(copy) = command {
-            let tag = super::copy::run(process, copy, true).await?;
+            let tag = super::copy::run(process, copy).await?;
             process.client.replies().command_complete(&tag);
             return Ok(());
         }
-        match process.run_statement(command, &Parameters::default()).await? {
+        match process.run_statement(parsed, &Parameters::default()).await? {
             Done::Rows { columns, rows, tag } => {
                 send_rows(process, &columns, &rows, &Formats::text(), true).await?;
                 process.client.replies().command_complete(&tag);
