@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Mutex;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use leftover_core::clock::Instant;
@@ -14,6 +13,11 @@ use super::options::PipeOptions;
 use crate::chooser::Chooser;
 use crate::postgres::socket::{Keepalive, Peer};
 use crate::runtime::Timer;
+
+mod waiting;
+
+pub(super) use waiting::Wait;
+use waiting::Waiter;
 
 /// Which end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,24 +54,6 @@ impl Shared {
         pipe.settle(side.other(), now);
         act(&mut pipe, now)
     }
-}
-
-/// What a task waits for at one end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
-    /// Data, EOF or an error.
-    Readable,
-    /// Room in the send buffer, or an error.
-    Writable,
-    /// The peer going.
-    PeerGone,
-}
-
-/// A task that waits, and the event that its timer is set for.
-#[derive(Debug, Default)]
-struct Waiter {
-    waker: Option<Waker>,
-    set_for: Option<Instant>,
 }
 
 /// One end, as its kernel sees it.
@@ -413,69 +399,5 @@ impl Pipe {
     pub(super) fn set_user_timeout(&mut self, side: Side, timeout: Option<Duration>) {
         self.end(side).user_timeout = timeout;
         self.set_timers(side);
-    }
-
-    /// Passes a result on, or leaves the task's waker for when there may be one.
-    pub(super) fn or_wait<T>(
-        &mut self,
-        side: Side,
-        wait: Wait,
-        cx: &mut Context<'_>,
-        result: Option<T>,
-    ) -> Poll<T> {
-        if let Some(result) = result {
-            self.end(side).waiters[wait as usize].waker = None;
-            return Poll::Ready(result);
-        }
-        let waiter = &mut self.end(side).waiters[wait as usize];
-        if !waiter
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
-            *waiter = Waiter {
-                waker: Some(cx.waker().clone()),
-                set_for: None,
-            };
-        }
-        self.set_timer(side, wait);
-        Poll::Pending
-    }
-
-    /// Sees to it that whoever waits at `side` is woken for the next event there.
-    fn set_timers(&mut self, side: Side) {
-        for wait in [Wait::Readable, Wait::Writable, Wait::PeerGone] {
-            self.set_timer(side, wait);
-        }
-    }
-
-    fn set_timer(&mut self, side: Side, wait: Wait) {
-        let end = &self.ends[side as usize];
-        if end.waiters[wait as usize].waker.is_none() {
-            return;
-        }
-        let data = match wait {
-            Wait::Readable => self.flows[side.other() as usize].next_arrival(),
-            Wait::Writable | Wait::PeerGone => None,
-        };
-        let fin = end.fin_arrives.filter(|_| wait != Wait::Writable);
-        let next = [data, fin, end.rst_arrives, self.death(side)]
-            .into_iter()
-            .flatten()
-            .min();
-        if let Some(at) = next {
-            self.wake_at(side, wait, at);
-        }
-    }
-
-    /// Wakes whoever waits for this, then.
-    fn wake_at(&mut self, side: Side, wait: Wait, at: Instant) {
-        let waiter = &mut self.ends[side as usize].waiters[wait as usize];
-        if let Some(waker) = &waiter.waker
-            && waiter.set_for != Some(at)
-        {
-            waiter.set_for = Some(at);
-            self.timer.wake_at(at, waker);
-        }
     }
 }
