@@ -86,7 +86,7 @@ pub enum WorldError {
 ///
 /// [`World::sql`] and [`World::census`] are out of band: no fault touches them, and what they themselves
 /// hold is not in any census.
-pub trait World {
+pub trait World: Send + Sync + 'static {
     /// The client's end of a connection.
     type Link: Link + 'static;
 
