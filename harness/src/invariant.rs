@@ -156,7 +156,10 @@ impl Before {
         let name = &seen.application_name;
         self.sessions.contains(&(seen.pid, name.clone()))
             || self.passing.contains(name)
-            || self.others.iter().any(|other| name.starts_with(&other.session_prefix))
+            || self
+                .others
+                .iter()
+                .any(|other| name.starts_with(&other.session_prefix))
     }
 
     fn is_foreign_slot(&self, name: &str) -> bool {
@@ -170,11 +173,19 @@ impl Before {
     /// What of all that was there is gone.
     pub fn touched(&self, server: Server, census: &Census) -> Vec<Leftover> {
         let now = Before::of(census);
-        let sessions = self.sessions.difference(&now.sessions).map(|(_, name)| Foreign::Session(name.clone()));
+        let sessions = self
+            .sessions
+            .difference(&now.sessions)
+            .map(|(_, name)| Foreign::Session(name.clone()));
         let slots = self.slots.difference(&now.slots).cloned().map(Foreign::Slot);
-        let publications = self.publications.difference(&now.publications).cloned().map(Foreign::Publication);
+        let publications = self
+            .publications
+            .difference(&now.publications)
+            .cloned()
+            .map(Foreign::Publication);
         let gone = sessions.chain(slots).chain(publications);
-        gone.map(|object| Leftover::ForeignTouched { server, object }).collect()
+        gone.map(|object| Leftover::ForeignTouched { server, object })
+            .collect()
     }
 }
 
@@ -207,14 +218,30 @@ pub fn left(
     });
     let session = |seen: &SessionSeen| {
         let rest_is_gone = seen.walsender && rest_is_gone;
-        Leftover::Session(SessionLeft { server, seen: seen.clone(), rest_is_gone })
+        Leftover::Session(SessionLeft {
+            server,
+            seen: seen.clone(),
+            rest_is_gone,
+        })
     };
     let inherited =
         |slot: &SlotSeen| !slot.temporary && slot.active_pid.is_none() && slot.confirmed_flush_lsn.is_some();
-    let slots = slots.into_iter().filter(|slot| !(takes_over && inherited(slot)) && !named(&slot.name));
-    let publications = publications.into_iter().filter(|name| !takes_over && !named(name));
-    let slot = |seen: &SlotSeen| Leftover::Slot(SlotLeft { server, seen: seen.clone() });
-    let publication = |name: &String| Leftover::Publication { server, name: name.clone() };
+    let slots = slots
+        .into_iter()
+        .filter(|slot| !(named(&slot.name) || takes_over && inherited(slot)));
+    let publications = publications
+        .into_iter()
+        .filter(|name| !takes_over && !named(name));
+    let slot = |seen: &SlotSeen| {
+        Leftover::Slot(SlotLeft {
+            server,
+            seen: seen.clone(),
+        })
+    };
+    let publication = |name: &String| Leftover::Publication {
+        server,
+        name: name.clone(),
+    };
     let mut left: Vec<Leftover> = sessions.map(session).collect();
     left.extend(slots.map(slot));
     left.extend(publications.map(publication));

@@ -159,9 +159,18 @@ impl fmt::Display for Foreign {
 
 impl fmt::Display for SessionLeft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SessionSeen { application_name, walsender, state, .. } = &self.seen;
+        let SessionSeen {
+            application_name,
+            walsender,
+            state,
+            ..
+        } = &self.seen;
         let kind = if *walsender { "walsender" } else { "session" };
-        write!(f, "{}: {kind} `{application_name}` is left `{state}`", self.server)?;
+        write!(
+            f,
+            "{}: {kind} `{application_name}` is left `{state}`",
+            self.server
+        )?;
         if self.seen.pinned_xmin_age.is_some() {
             f.write_str(" and pins xmin")?;
         }
@@ -177,13 +186,21 @@ impl fmt::Display for SessionLeft {
 
 impl fmt::Display for SlotLeft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.seen.temporary { "temporary" } else { "permanent" };
+        let kind = if self.seen.temporary {
+            "temporary"
+        } else {
+            "permanent"
+        };
         let state = match (&self.seen.confirmed_flush_lsn, self.seen.active_pid) {
             (None, Some(_)) => "still being created",
             (_, Some(_)) => "active",
             (_, None) => "inactive",
         };
-        write!(f, "{}: {kind} slot `{}` is left, {state}", self.server, self.seen.name)
+        write!(
+            f,
+            "{}: {kind} slot `{}` is left, {state}",
+            self.server, self.seen.name
+        )
     }
 }
 
@@ -193,19 +210,39 @@ impl fmt::Display for Leftover {
             Leftover::Session(session) => session.fmt(f),
             Leftover::Slot(slot) => slot.fmt(f),
             Leftover::Publication { server, name } => write!(f, "{server}: publication `{name}` is left"),
-            Leftover::Growth { server, role, sessions, partitions, allowed } => write!(
+            Leftover::Growth {
+                server,
+                role,
+                sessions,
+                partitions,
+                allowed,
+            } => write!(
                 f,
                 "{server}: sessions `{role}` grow with the number of partitions: \
                  {sessions} at once for {partitions} partitions, where {allowed} in all are allowed"
             ),
-            Leftover::OverBudget { server, sessions, allowed } => {
-                write!(f, "{server}: {sessions} sessions at once, where {allowed} are allowed")
+            Leftover::OverBudget {
+                server,
+                sessions,
+                allowed,
+            } => {
+                write!(
+                    f,
+                    "{server}: {sessions} sessions at once, where {allowed} are allowed"
+                )
             }
             Leftover::ForeignTouched { server, object } => {
                 write!(f, "{server}: {object} of somebody else is gone")
             }
-            Leftover::RowsDiffer { table, missing, surplus } => {
-                write!(f, "target: {table} lacks {missing} rows of the source and has {surplus} others")
+            Leftover::RowsDiffer {
+                table,
+                missing,
+                surplus,
+            } => {
+                write!(
+                    f,
+                    "target: {table} lacks {missing} rows of the source and has {surplus} others"
+                )
             }
             Leftover::DidNotEnd { call, bound } => write!(f, "{call} did not return within {bound:?}"),
             Leftover::Failed { call, error } => write!(f, "{call} failed with nothing in its way: {error}"),
@@ -236,7 +273,9 @@ impl Leftover {
                 Some(detail)
             }
             Leftover::Slot(SlotLeft { seen, .. }) => {
-                let wal = seen.retained_wal_bytes.map(|bytes| format!("retains {bytes} bytes of WAL"));
+                let wal = seen
+                    .retained_wal_bytes
+                    .map(|bytes| format!("retains {bytes} bytes of WAL"));
                 let pid = seen.active_pid.map(|pid| format!("held by pid {pid}"));
                 let parts: Vec<String> = pid.into_iter().chain(wal).collect();
                 (!parts.is_empty()).then(|| parts.join(", "))

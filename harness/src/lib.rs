@@ -8,16 +8,17 @@
 //! must not be left), [`scenario`], [`run`] and [`verdict`] (one run), [`explore`] (many).
 
 pub mod census;
-//TMP pub mod explore;
+pub mod explore;
 pub mod fault;
-//TMP pub mod invariant;
-//TMP pub mod leftover;
+pub mod invariant;
+mod judge;
+pub mod leftover;
 pub mod log;
-//TMP pub mod neighbour;
+pub mod neighbour;
 pub mod pipeline;
 pub mod process;
-//TMP pub mod run;
-//TMP pub mod scenario;
-//TMP mod supervise;
-//TMP pub mod verdict;
+pub mod run;
+pub mod scenario;
+mod supervise;
+pub mod verdict;
 pub mod world;

@@ -27,7 +27,11 @@ pub struct Actor {
 
 impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {} {} #{}", self.process, self.server, self.role, self.connection)
+        write!(
+            f,
+            "{}: {} {} #{}",
+            self.process, self.server, self.role, self.connection
+        )
     }
 }
 
@@ -140,7 +144,11 @@ impl EventLog {
     /// An empty log whose time starts now.
     pub fn new(clock: SharedClock) -> Self {
         let start = clock.now();
-        EventLog { clock, start, inner: Mutex::new(Inner::default()) }
+        EventLog {
+            clock,
+            start,
+            inner: Mutex::new(Inner::default()),
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -184,7 +192,12 @@ impl EventLog {
             last.times += 1;
             return;
         }
-        inner.entries.push(Entry { at, actor, event, times: 1 });
+        inner.entries.push(Entry {
+            at,
+            actor,
+            event,
+            times: 1,
+        });
     }
 
     /// Adds something that happened to the run itself.
@@ -207,7 +220,13 @@ impl EventLog {
                 Event::Note(id) => (None, text(id)),
             };
             let actor = entry.actor.map(|id| inner.actors[id.0 as usize].clone());
-            Record { at: entry.at, actor, way, what, times: entry.times }
+            Record {
+                at: entry.at,
+                actor,
+                way,
+                what,
+                times: entry.times,
+            }
         };
         inner.entries.iter().map(record).collect()
     }

@@ -3,28 +3,18 @@
 use std::sync::Arc;
 
 use leftover_core::clock::SharedClock;
-use leftover_wire::dial::SharedDial;
-use leftover_wire::login::Login;
+use leftover_wire::Connector;
 
 use crate::fault::{FaultDial, Layer, ProcessId};
 use crate::world::{Server, World};
-
-/// The way to one server.
-#[derive(Clone)]
-pub struct Endpoint {
-    /// Opens byte streams to it, through the fault layer.
-    pub dial: SharedDial,
-    /// How to log in.
-    pub login: Login,
-}
 
 /// Everything that the code under test gets.
 #[derive(Clone)]
 pub struct Env {
     /// The server that is read.
-    pub source: Endpoint,
+    pub source: Connector,
     /// The server that is written.
-    pub target: Endpoint,
+    pub target: Connector,
     /// The time of this world.
     pub clock: SharedClock,
 }
@@ -41,16 +31,20 @@ impl Process {
     /// Starts a process in `world`. Its label is what [`crate::fault::plan::Point::process`] says.
     pub fn start<W: World>(world: &Arc<W>, layer: &Arc<Layer>, label: &str) -> Self {
         let id = layer.process(label);
-        let endpoint = |server| Endpoint {
-            dial: Arc::new(FaultDial::new(world.clone(), server, id, layer.clone())),
-            login: world.login(server),
+        let connector = |server| {
+            let dial = FaultDial::new(world.clone(), server, id, layer.clone());
+            Connector::new(Arc::new(dial), world.login(server))
         };
         let env = Env {
-            source: endpoint(Server::Source),
-            target: endpoint(Server::Target),
+            source: connector(Server::Source),
+            target: connector(Server::Target),
             clock: layer.clock().clone(),
         };
-        Process { id, layer: layer.clone(), env }
+        Process {
+            id,
+            layer: layer.clone(),
+            env,
+        }
     }
 
     /// What this process has.

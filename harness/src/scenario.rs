@@ -89,7 +89,9 @@ impl Recon {
         let mut counts: BTreeMap<(&crate::log::Actor, Way, &str), u32> = BTreeMap::new();
         let mut boundaries = Vec::new();
         for record in records {
-            let (Some(actor), Some(way)) = (&record.actor, record.way) else { continue };
+            let (Some(actor), Some(way)) = (&record.actor, record.way) else {
+                continue;
+            };
             if actor.process != "run" {
                 continue;
             }
@@ -104,10 +106,18 @@ impl Recon {
                     message: record.what.clone(),
                     nth: *count,
                 };
-                boundaries.push(Boundary { point, way, at: record.at });
+                boundaries.push(Boundary {
+                    point,
+                    way,
+                    at: record.at,
+                });
             }
         }
-        Recon { boundaries, polls, duration }
+        Recon {
+            boundaries,
+            polls,
+            duration,
+        }
     }
 }
 

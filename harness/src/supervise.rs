@@ -43,7 +43,13 @@ impl<'a, T> Running<'a, T> {
     ) -> Self {
         let env = process.env();
         let bound = env.clock.sleep(bound);
-        Running { process, future: Some(call(env)), bound, ended: None, polls: 0 }
+        Running {
+            process,
+            future: Some(call(env)),
+            bound,
+            ended: None,
+            polls: 0,
+        }
     }
 
     fn is(&self, process: ProcessId) -> bool {
@@ -156,6 +162,14 @@ impl<'a> Supervision<'a> {
         self.run.polls
     }
 
+    /// What the drop beside the run reported, when it returned.
+    pub(crate) fn drop_report(&self) -> Option<&DropReport> {
+        match self.drop.as_ref()?.ended.as_ref()? {
+            Ended::Returned(Ok(report)) => Some(report),
+            _ => None,
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Milestone> {
         self.layer.driven_by(cx.waker());
         self.strike_by_time(cx);
@@ -234,7 +248,11 @@ impl<'a> Supervision<'a> {
             if killed { Ended::Killed } else { Ended::Cancelled }
         }
         if self.run.is(process) {
-            self.layer.log().note(if killed { "the run is killed" } else { "the run's future is dropped" });
+            self.layer.log().note(if killed {
+                "the run is killed"
+            } else {
+                "the run's future is dropped"
+            });
             self.run.end(how(killed));
         }
         if let Some(drop) = self.drop.as_mut().filter(|drop| drop.is(process)) {
@@ -246,10 +264,20 @@ impl<'a> Supervision<'a> {
     }
 
     /// The ends of the run, the drop and the pipeline beside, once all have ended.
-    pub(crate) fn ends(self) -> (Ended<RunReport>, Option<Ended<DropReport>>, Option<Ended<RunReport>>) {
+    pub(crate) fn ends(
+        self,
+    ) -> (
+        Ended<RunReport>,
+        Option<Ended<DropReport>>,
+        Option<Ended<RunReport>>,
+    ) {
         let run = self.run.ended.expect("asked after the run has ended");
-        let drop = self.drop.map(|drop| drop.ended.expect("asked after the drop has ended"));
-        let beside = self.beside.map(|beside| beside.ended.expect("asked after the neighbour has ended"));
+        let drop = self
+            .drop
+            .map(|drop| drop.ended.expect("asked after the drop has ended"));
+        let beside = self
+            .beside
+            .map(|beside| beside.ended.expect("asked after the neighbour has ended"));
         (run, drop, beside)
     }
 }

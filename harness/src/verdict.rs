@@ -65,7 +65,7 @@ pub struct Outcome {
     pub plan: Plan,
     /// What did.
     pub struck: Vec<Struck>,
-    /// How the run ended; `None` when the world was judged before any end, because a call hung.
+    /// How the run ended.
     pub end: End,
     /// The error that the run or the drop returned, where it did.
     pub error: Option<String>,

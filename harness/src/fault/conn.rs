@@ -170,7 +170,8 @@ impl<L: Link> Conn<L> {
             Fault::HalfClose => self.gate = Gate::HalfClosed { sent: false },
             Fault::Silence(which) => {
                 if let Some(Err(error)) = self.link.as_mut().map(|link| link.silence(which)) {
-                    self.layer.cannot(format!("{fault} on the {} server: {error}", self.server));
+                    self.layer
+                        .cannot(format!("{fault} on the {} server: {error}", self.server));
                 }
             }
             Fault::Stall => self.gate = Gate::Held,
@@ -186,13 +187,22 @@ impl<L: Link> Conn<L> {
     fn act(&mut self, act: Act, way: Way) {
         self.layer.log_strike(self.id(), &act);
         match act {
-            Act::Fault { fault: Fault::Delay(by), scope: Scope::Connection, .. } => {
+            Act::Fault {
+                fault: Fault::Delay(by),
+                scope: Scope::Connection,
+                ..
+            } => {
                 self.delay[way as usize] = Some(self.layer.clock().sleep(by));
             }
-            Act::Fault { fault, scope, persistence } => {
+            Act::Fault {
+                fault,
+                scope,
+                persistence,
+            } => {
                 self.apply(fault);
                 if scope == Scope::Host {
-                    self.deferred.push(Deferred::Host(self.process, self.server, fault, persistence));
+                    self.deferred
+                        .push(Deferred::Host(self.process, self.server, fault, persistence));
                 }
             }
             Act::Cancel => {
@@ -349,15 +359,22 @@ impl<L: Link> Conn<L> {
     /// Finds the messages that may pass, up to the next strike.
     fn read_ahead(&mut self, way: Way) {
         loop {
-            let flow = if way == Way::Sent { &mut self.out } else { &mut self.inward };
+            let flow = if way == Way::Sent {
+                &mut self.out
+            } else {
+                &mut self.inward
+            };
             if !flow.at_boundary() {
                 return;
             }
             if let Some(met) = flow.met.take() {
                 flow.pass(met.length);
                 flow.barrier = met.after;
-                let event =
-                    if way == Way::Sent { Event::Sent(met.text) } else { Event::Received(met.text) };
+                let event = if way == Way::Sent {
+                    Event::Sent(met.text)
+                } else {
+                    Event::Received(met.text)
+                };
                 self.layer.log().push(self.id(), event, met.bulk);
                 continue;
             }
@@ -371,7 +388,11 @@ impl<L: Link> Conn<L> {
                 continue;
             }
             let untyped = way == Way::Sent && self.phase != Phase::Open;
-            let frame = if untyped { message::untyped(waiting) } else { message::typed(waiting) };
+            let frame = if untyped {
+                message::untyped(waiting)
+            } else {
+                message::typed(waiting)
+            };
             let Frame::Message { tag, payload, length } = frame else {
                 return;
             };
@@ -407,7 +428,11 @@ impl<L: Link> Conn<L> {
     /// A message stands at the boundary: sets the barrier that strikes before it, and remembers the rest.
     fn meet(&mut self, way: Way, kind: &str, length: usize) {
         let text = self.layer.log().text(kind);
-        let flow = if way == Way::Sent { &mut self.out } else { &mut self.inward };
+        let flow = if way == Way::Sent {
+            &mut self.out
+        } else {
+            &mut self.inward
+        };
         let nth = flow.counts.entry(text).or_default();
         *nth += 1;
         let meets = |when| {
@@ -419,7 +444,12 @@ impl<L: Link> Conn<L> {
             Way::Received => (meets(When::BeforeDelivery), None),
         };
         flow.barrier = before;
-        flow.met = Some(Met { text, bulk: message::merges(kind), length, after });
+        flow.met = Some(Met {
+            text,
+            bulk: message::merges(kind),
+            length,
+            after,
+        });
     }
 }
 

@@ -108,7 +108,10 @@ pub struct Layer {
 impl Layer {
     /// A layer that strikes as `plan` says.
     pub fn new(plan: &Plan, clock: SharedClock) -> Arc<Self> {
-        let strikes = plan.strikes.iter().map(|strike| Struck { strike: strike.clone(), times: 0 });
+        let strikes = plan.strikes.iter().map(|strike| Struck {
+            strike: strike.clone(),
+            times: 0,
+        });
         Arc::new(Layer {
             log: EventLog::new(clock.clone()),
             clock,
@@ -125,7 +128,9 @@ impl Layer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no code panics while it holds the fault layer")
+        self.state
+            .lock()
+            .expect("no code panics while it holds the fault layer")
     }
 
     /// The run's event log.
@@ -189,9 +194,15 @@ impl Layer {
     /// The strikes that are placed by poll or by time, with their index, that have not struck.
     pub fn unplaced(&self) -> Vec<(usize, Strike)> {
         let state = self.state();
-        let waiting = state.strikes.iter().enumerate().filter(|(_, struck)| struck.times == 0);
+        let waiting = state
+            .strikes
+            .iter()
+            .enumerate()
+            .filter(|(_, struck)| struck.times == 0);
         let unplaced = waiting.filter(|(_, struck)| !matches!(struck.strike.at, At::Message { .. }));
-        unplaced.map(|(index, struck)| (index, struck.strike.clone())).collect()
+        unplaced
+            .map(|(index, struck)| (index, struck.strike.clone()))
+            .collect()
     }
 
     /// Strikes a strike that is placed by poll or by time.
@@ -205,7 +216,9 @@ impl Layer {
             strike.act.clone()
         };
         match act {
-            Act::Fault { fault, persistence, .. } => {
+            Act::Fault {
+                fault, persistence, ..
+            } => {
                 for server in Server::BOTH {
                     self.perform(vec![Deferred::Host(process, server, fault, persistence)]);
                 }
@@ -279,7 +292,10 @@ impl Layer {
         session: bool,
     ) -> (ActorId, Actor) {
         let mut state = self.state();
-        let ordinal = state.ordinals.entry((process, server, role.to_owned())).or_default();
+        let ordinal = state
+            .ordinals
+            .entry((process, server, role.to_owned()))
+            .or_default();
         *ordinal += 1;
         let connection = *ordinal;
         let known = &mut state.processes[process.0];
@@ -291,7 +307,12 @@ impl Layer {
                 traffic.peak = traffic.peak.max(traffic.open);
             }
         }
-        let actor = Actor { process: known.label.clone(), server, role: role.to_owned(), connection };
+        let actor = Actor {
+            process: known.label.clone(),
+            server,
+            role: role.to_owned(),
+            connection,
+        };
         (self.log.actor(actor.clone()), actor)
     }
 
@@ -300,7 +321,10 @@ impl Layer {
         let mut state = self.state();
         let known = &mut state.processes[process.0];
         let role = known.roles.get_mut(&(actor.server, actor.role.clone()));
-        for traffic in role.into_iter().chain([&mut known.traffic[actor.server as usize]]) {
+        for traffic in role
+            .into_iter()
+            .chain([&mut known.traffic[actor.server as usize]])
+        {
             traffic.open -= 1;
         }
     }
@@ -308,7 +332,10 @@ impl Layer {
     /// The act that strikes on this side of this message, if any.
     pub(super) fn meets(&self, actor: &Actor, when: When, message: &str, nth: u32) -> Option<Act> {
         let mut state = self.state();
-        let struck = state.strikes.iter_mut().find(|known| known.meets(actor, when, message, nth))?;
+        let struck = state
+            .strikes
+            .iter_mut()
+            .find(|known| known.meets(actor, when, message, nth))?;
         struck.times += 1;
         Some(struck.strike.act.clone())
     }
@@ -360,7 +387,10 @@ impl Layer {
             if persistence == Persistence::FromThenOn {
                 state.processes[process.0].hosts[server as usize] = Some(fault);
             }
-            let of_host = state.connections.iter().filter(|(p, s, _)| *p == process && *s == server);
+            let of_host = state
+                .connections
+                .iter()
+                .filter(|(p, s, _)| *p == process && *s == server);
             of_host.filter_map(|(.., link)| link.upgrade()).collect()
         };
         for link in links {

@@ -34,7 +34,11 @@ pub fn untyped(buffer: &[u8]) -> Frame<'_> {
     match word(buffer) {
         Some(length) if buffer.len() >= length as usize => {
             let length = (length as usize).max(4);
-            Frame::Message { tag: 0, payload: &buffer[4..length], length }
+            Frame::Message {
+                tag: 0,
+                payload: &buffer[4..length],
+                length,
+            }
         }
         _ => Frame::Incomplete,
     }
@@ -48,9 +52,17 @@ pub fn typed(buffer: &[u8]) -> Frame<'_> {
     };
     let (tag, length) = (buffer[0], 1 + (length as usize).max(4));
     if buffer.len() >= length {
-        Frame::Message { tag, payload: &buffer[5..length], length }
+        Frame::Message {
+            tag,
+            payload: &buffer[5..length],
+            length,
+        }
     } else if is_bulk(tag) {
-        Frame::Message { tag, payload: &buffer[5..], length }
+        Frame::Message {
+            tag,
+            payload: &buffer[5..],
+            length,
+        }
     } else {
         Frame::Incomplete
     }
@@ -73,7 +85,9 @@ pub fn opening(payload: &[u8]) -> Opening {
         Some(SSL_REQUEST | GSSENC_REQUEST) => Opening::Encryption,
         _ => {
             let name = parameter(payload.get(4..).unwrap_or_default(), "application_name");
-            Opening::Startup { application_name: name.unwrap_or_default() }
+            Opening::Startup {
+                application_name: name.unwrap_or_default(),
+            }
         }
     }
 }
@@ -181,7 +195,9 @@ fn text(bytes: &[u8]) -> &str {
 
 fn code(payload: &[u8]) -> &str {
     let mut fields = payload.split(|byte| *byte == 0);
-    let code = fields.find(|field| field.first() == Some(&b'C')).unwrap_or(b"C?????");
+    let code = fields
+        .find(|field| field.first() == Some(&b'C'))
+        .unwrap_or(b"C?????");
     std::str::from_utf8(&code[1..]).unwrap_or("?????")
 }
 
@@ -198,7 +214,10 @@ pub fn meaning(sql: &str) -> String {
     let first = first.to_ascii_uppercase();
     let second = match first.as_str() {
         "CREATE" | "DROP" | "ALTER" | "SET" | "LOCK" => words.next().map(str::to_ascii_uppercase),
-        "SELECT" => words.next().filter(|word| word.starts_with("pg_")).map(str::to_owned),
+        "SELECT" => words
+            .next()
+            .filter(|word| word.starts_with("pg_"))
+            .map(str::to_owned),
         _ => None,
     };
     match second {

@@ -26,7 +26,14 @@ pub struct Point {
 
 impl std::fmt::Display for Point {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Point { process, server, role, connection, message, nth } = self;
+        let Point {
+            process,
+            server,
+            role,
+            connection,
+            message,
+            nth,
+        } = self;
         write!(f, "{message} {nth} of {server} {role} #{connection} in {process}")
     }
 }
@@ -164,7 +171,10 @@ impl Plan {
 
     /// A plan with one strike.
     pub fn one(at: At, act: Act) -> Self {
-        Plan { strikes: vec![Strike { at, act }], then: Then::Drop }
+        Plan {
+            strikes: vec![Strike { at, act }],
+            then: Then::Drop,
+        }
     }
 }
 
@@ -186,7 +196,11 @@ impl std::fmt::Display for Fault {
 impl std::fmt::Display for Strike {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.act {
-            Act::Fault { fault, scope, persistence } => {
+            Act::Fault {
+                fault,
+                scope,
+                persistence,
+            } => {
                 write!(f, "{fault}")?;
                 if *scope == Scope::Host {
                     f.write_str(" of the host")?;
@@ -200,9 +214,18 @@ impl std::fmt::Display for Strike {
             Act::Drop => f.write_str("drop")?,
         }
         match &self.at {
-            At::Message { point, when: When::BeforeSend } => write!(f, " before sending {point}"),
-            At::Message { point, when: When::AfterSend } => write!(f, " after sending {point}"),
-            At::Message { point, when: When::BeforeDelivery } => write!(f, " before the delivery of {point}"),
+            At::Message {
+                point,
+                when: When::BeforeSend,
+            } => write!(f, " before sending {point}"),
+            At::Message {
+                point,
+                when: When::AfterSend,
+            } => write!(f, " after sending {point}"),
+            At::Message {
+                point,
+                when: When::BeforeDelivery,
+            } => write!(f, " before the delivery of {point}"),
             At::Poll(k) => write!(f, " after poll {k}"),
             At::Time(after) => write!(f, " after {after:?}"),
         }

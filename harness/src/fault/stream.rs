@@ -26,7 +26,12 @@ pub struct FaultDial<W> {
 impl<W: World> FaultDial<W> {
     /// Connections of `process` to `server` in `world`.
     pub fn new(world: Arc<W>, server: Server, process: ProcessId, layer: Arc<Layer>) -> Self {
-        FaultDial { world, server, process, layer }
+        FaultDial {
+            world,
+            server,
+            process,
+            layer,
+        }
     }
 
     async fn open(&self) -> io::Result<BoxedStream> {
@@ -34,7 +39,9 @@ impl<W: World> FaultDial<W> {
         let link = self.world.dial(self.server).await?;
         let gate = self.admitted().await?;
         let conn = Conn::new(link, self.layer.clone(), self.process, self.server, gate);
-        let shared = Arc::new(Shared { conn: Mutex::new(conn) });
+        let shared = Arc::new(Shared {
+            conn: Mutex::new(conn),
+        });
         let weak = Arc::downgrade(&shared);
         self.layer.connected(self.process, self.server, weak);
         Ok(Box::new(FaultStream { shared }))
@@ -62,7 +69,9 @@ struct Shared<L> {
 
 impl<L: Link> Shared<L> {
     fn conn(&self) -> MutexGuard<'_, Conn<L>> {
-        self.conn.lock().expect("no code panics while it holds a connection")
+        self.conn
+            .lock()
+            .expect("no code panics while it holds a connection")
     }
 
     fn change(&self, change: impl FnOnce(&mut Conn<L>)) {
@@ -102,7 +111,10 @@ impl<L: Link> FaultStream<L> {
     ) -> Poll<T> {
         let (polled, deferred, layer) = {
             let mut conn = self.shared.conn();
-            if !conn.wakers[half].as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            if !conn.wakers[half]
+                .as_ref()
+                .is_some_and(|known| known.will_wake(cx.waker()))
+            {
                 conn.wakers[half] = Some(cx.waker().clone());
             }
             let polled = poll(&mut conn, cx);
@@ -117,11 +129,7 @@ impl<L: Link> FaultStream<L> {
 }
 
 impl<L: Link> AsyncRead for FaultStream<L> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.with(cx, 0, |conn, cx| conn.poll_read(cx, into))
     }
 }
