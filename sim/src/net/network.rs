@@ -76,6 +76,12 @@ impl Listener {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
+    /// Closes the connections that the kernel has accepted and nobody has taken.
+    pub fn hang_up_waiting(&self) {
+        let waiting = std::mem::take(&mut lock(&self.port).accepted);
+        drop(waiting);
+    }
+
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<ServerEnd> {
         let mut port = lock(&self.port);
         match port.accepted.pop_front() {
