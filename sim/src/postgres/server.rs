@@ -22,6 +22,8 @@ use super::sql::host::Interrupt;
 use super::sql::parse::parse;
 use super::state::State;
 use crate::chooser::Chooser;
+use crate::net::ServerEnd;
+use crate::world::SimServer;
 
 /// A simulated Postgres 15. Clones are the same server.
 #[derive(Clone)]
@@ -146,5 +148,31 @@ impl State {
         self.slot_waiters.clear();
         self.exit_waiters.clear();
         self.wake(pids);
+    }
+}
+
+impl SimServer for PgServer {
+    fn serve(&self, socket: ServerEnd) -> impl Future<Output = ()> + 'static {
+        PgServer::serve(self, socket)
+    }
+
+    fn sql(&self, database: &str, user: &str, sql: &str) -> Result<Vec<Row>, String> {
+        PgServer::sql(self, database, user, sql)
+    }
+
+    fn census(&self) -> Census {
+        PgServer::census(self)
+    }
+
+    fn peak_sessions(&self, prefix: &str) -> usize {
+        PgServer::peak_sessions(self, prefix)
+    }
+
+    fn crash(&self) {
+        PgServer::crash(self);
+    }
+
+    fn restart(&self) {
+        PgServer::restart(self);
     }
 }
