@@ -65,6 +65,11 @@ impl Pg {
         Self::run_with(seed, ServerOptions::default(), test)
     }
 
+    /// The way to the server.
+    pub fn dialer(&self) -> Dialer {
+        self.dialer.clone()
+    }
+
     /// Virtual time passes.
     pub async fn sleep(&self, millis: u64) {
         self.sim.timer().sleep(Duration::from_millis(millis)).await;

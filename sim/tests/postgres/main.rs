@@ -5,4 +5,6 @@
 
 mod client;
 
+mod connector;
+mod slots;
 mod sql;

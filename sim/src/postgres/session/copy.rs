@@ -42,6 +42,7 @@ impl Process {
             let result = {
                 let mut state = self.state.borrow_mut();
                 state.start_statement(self.pid);
+                state.statement_snapshot(self.pid);
                 act(&mut StatementHost::new(&mut state, self.pid, &mut memo))
             };
             match result {

@@ -134,6 +134,8 @@ pub fn execute(
     if let Some(answer) = crate::postgres::ddl::run(state, pid, command) {
         return answer;
     }
+    // Any query takes a snapshot, also one that reads nothing.
+    state.statement_snapshot(pid);
     let mut host = StatementHost::new(state, pid, memo);
     let rows = execute_typed(&mut host, parsed, &parameters.values, &parameters.declared)?;
     Ok(if rows.columns.is_empty() && !matches!(command, Command::Query(_)) {
