@@ -51,6 +51,8 @@ pub(super) struct Conn<L> {
     pub(super) server: Server,
     pub(super) deferred: Vec<Deferred>,
     pub(super) wakers: [Option<Waker>; 2],
+    /// A strike has changed what the other half waits for.
+    pub(super) struck: bool,
     name: Option<(ActorId, Actor)>,
     session: bool,
     phase: Phase,
@@ -73,6 +75,7 @@ impl<L: Link> Conn<L> {
             server,
             deferred: Vec::new(),
             wakers: [None, None],
+            struck: false,
             name: None,
             session: false,
             phase: Phase::Opening,
@@ -141,6 +144,7 @@ impl<L: Link> Conn<L> {
     /// An act of the plan strikes at a message of this connection.
     fn act(&mut self, act: Act, way: Way) {
         self.layer.log_strike(self.id(), &act);
+        self.struck = true;
         match act {
             Act::Fault {
                 fault: Fault::Delay(by),
