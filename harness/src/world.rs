@@ -86,7 +86,7 @@ pub enum WorldError {
 ///
 /// [`World::sql`] and [`World::census`] are out of band: no fault touches them, and what they themselves
 /// hold is not in any census.
-pub trait World {
+pub trait World: Send + Sync + 'static {
     /// The client's end of a connection.
     type Link: Link + 'static;
 
@@ -119,11 +119,7 @@ pub trait World {
 
     /// The largest number of sessions that `server` had at one instant since [`World::reset`] whose
     /// `application_name` starts with `prefix`. Exact in the simulator, sampled on a real server.
-    fn peak_sessions(
-        &self,
-        server: Server,
-        prefix: &str,
-    ) -> impl Future<Output = Result<usize, WorldError>>;
+    fn peak_sessions(&self, server: Server, prefix: &str) -> impl Future<Output = Result<usize, WorldError>>;
 
     /// Stops `server` at once, as a crash does (`immediate`), and brings it back with what was durable.
     fn crash_and_restart(&self, server: Server) -> impl Future<Output = Result<(), WorldError>>;

@@ -1,0 +1,259 @@
+//! Cleaning up, server by server: each on its own connection, so that one that cannot be reached does not
+//! keep the other from being cleaned. What could not be verified is named.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::{Client, Context, bounded};
+use crate::connection::Connector;
+use crate::error::ConnectionError;
+use crate::failure::{Failure, Side};
+use crate::janitor;
+use crate::names::{Attempt, OwnerLock, Role, SessionName};
+use crate::owner;
+use crate::reclaim;
+use crate::record::Record;
+use crate::report::{Cleaned, Located, MayBeLeft, State, Thing};
+
+/// Pause before a lock that a terminated session had is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+/// How often it is tried.
+const LOCK_TRIES: u32 = 25;
+
+/// Removes the sessions of `attempt` from both servers, and its slot unless the target may already say that
+/// the load is complete.
+pub(crate) async fn after_attempt<C: Connector>(
+    context: &Arc<Context<C>>,
+    attempt: Attempt,
+    keep_slot: bool,
+) -> Cleaned {
+    let mut cleaned = Cleaned::default();
+    let of_attempt =
+        move |name: &SessionName| name.attempt == attempt && !matches!(name.role, Role::Drop | Role::Status);
+    let bound = context.settings.bounds.cleanup;
+    let source = async |removed: &mut Vec<Located>| {
+        let mut control = context
+            .connect(Side::Source, context.session_name(attempt, Role::Janitor))
+            .await?;
+        reclaim::end_sessions(&mut control, of_attempt, removed).await?;
+        if !keep_slot {
+            reclaim::drop_slots(&mut control, |of| of == attempt, removed).await?;
+        }
+        janitor::release(context, control).await
+    };
+    let result = within(context, Side::Source, bound, source(&mut cleaned.removed)).await;
+    if let Err(because) = result {
+        let things = vec![
+            Thing::Session(sessions_of(context)),
+            Thing::Slot(context.name.object(attempt)),
+        ];
+        cleaned.may_be_left.push(MayBeLeft {
+            side: Side::Source,
+            things,
+            because,
+        });
+    }
+    let target = async |removed: &mut Vec<Located>| {
+        let mut client = context
+            .connect(Side::Target, context.session_name(attempt, Role::Janitor))
+            .await?;
+        reclaim::end_sessions(&mut client, of_attempt, removed).await?;
+        janitor::release(context, client).await
+    };
+    let result = within(context, Side::Target, bound, target(&mut cleaned.removed)).await;
+    if let Err(because) = result {
+        let things = vec![Thing::Session(sessions_of(context))];
+        cleaned.may_be_left.push(MayBeLeft {
+            side: Side::Target,
+            things,
+            because,
+        });
+    }
+    cleaned
+}
+
+/// What names all sessions of a mirror, for people.
+fn sessions_of<C>(context: &Context<C>) -> String {
+    format!("leftover/{}/…", context.name)
+}
+
+async fn within<C: Connector, T>(
+    context: &Context<C>,
+    side: Side,
+    bound: Duration,
+    cleaning: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let step = "cleaning up";
+    let cleaning = async { Ok::<_, ConnectionError>(cleaning.await) };
+    match bounded(&context.clock, "the cleaning of a server", bound, cleaning).await {
+        Ok(result) => result,
+        Err(error) => Err(crate::client::failed(side, step, error)),
+    }
+}
+
+/// Drops the mirror: ends whoever runs it, and removes everything of it from both servers.
+pub(crate) async fn drop_mirror<C: Connector>(context: &Arc<Context<C>>) -> Cleaned {
+    let mut cleaned = Cleaned::default();
+    let bound = context.settings.bounds.drop;
+    let mut attempts = Vec::new();
+    let reading = within(context, Side::Target, bound, recorded_attempt(context)).await;
+    if let Ok(Some(attempt)) = reading {
+        attempts.push(attempt);
+    }
+    let source = within(
+        context,
+        Side::Source,
+        bound,
+        drop_on_source(context, &mut cleaned.removed),
+    )
+    .await;
+    let source_is_clean = source.is_ok();
+    if let Err(because) = source {
+        let objects = attempts.iter().map(|attempt| context.name.object(*attempt));
+        let names = if attempts.is_empty() {
+            vec![format!("leftover_{}_…", context.name)]
+        } else {
+            objects.collect()
+        };
+        let mut things = vec![Thing::Session(sessions_of(context))];
+        things.extend(names.iter().cloned().map(Thing::Slot));
+        things.extend(names.into_iter().map(Thing::Publication));
+        cleaned.may_be_left.push(MayBeLeft {
+            side: Side::Source,
+            things,
+            because,
+        });
+    }
+    // The record stays until the source is clean: it knows the names.
+    let target = drop_on_target(context, source_is_clean, &mut cleaned.removed);
+    let target = within(context, Side::Target, bound, target).await;
+    let record = Thing::Record(context.name.schema());
+    match target {
+        Err(because) => {
+            let things = vec![Thing::Session(sessions_of(context)), record];
+            cleaned.may_be_left.push(MayBeLeft {
+                side: Side::Target,
+                things,
+                because,
+            });
+        }
+        Ok(true) if !source_is_clean => {
+            let because = cleaned.may_be_left[0].because.clone();
+            cleaned.may_be_left.push(MayBeLeft {
+                side: Side::Target,
+                things: vec![record],
+                because,
+            });
+        }
+        Ok(_) => {}
+    }
+    cleaned
+}
+
+async fn recorded_attempt<C: Connector>(context: &Arc<Context<C>>) -> Result<Option<Attempt>, Failure> {
+    let name = context.session_name(Attempt::default(), Role::Drop);
+    let mut client = context.connect(Side::Target, name).await?;
+    let recorded = Record::of(&context.name).read(&mut client).await?;
+    janitor::release(context, client).await?;
+    Ok(recorded.newest.map(|(attempt, _)| attempt))
+}
+
+async fn drop_on_source<C: Connector>(
+    context: &Arc<Context<C>>,
+    removed: &mut Vec<Located>,
+) -> Result<(), Failure> {
+    let name = context.session_name(Attempt::default(), Role::Drop);
+    let mut client = context.connect(Side::Source, name).await?;
+    own_both_locks(context, &mut client, removed).await?;
+    reclaim::drop_slots(&mut client, |_| true, removed).await?;
+    reclaim::drop_publications(&mut client, |_| true, removed).await?;
+    // A session that came up while we looked for the others has found no publication, and is on its way out.
+    reclaim::end_sessions(&mut client, is_not_a_drop, removed).await?;
+    janitor::release(context, client).await
+}
+
+fn is_not_a_drop(name: &SessionName) -> bool {
+    name.role != Role::Drop
+}
+
+/// Ends every session of the mirror until both locks are ours: from then on nobody can create anything.
+async fn own_both_locks<C: Connector>(
+    context: &Context<C>,
+    client: &mut Client<C>,
+    removed: &mut Vec<Located>,
+) -> Result<(), Failure> {
+    for lock in [OwnerLock::Control, OwnerLock::Holder] {
+        for round in 1.. {
+            reclaim::end_sessions(client, is_not_a_drop, removed).await?;
+            if owner::try_lock(client, lock).await? {
+                break;
+            }
+            if round == LOCK_TRIES {
+                let error = ConnectionError::TimedOut {
+                    wait: "the owner's lock",
+                    bound: RETRY * LOCK_TRIES,
+                };
+                return Err(crate::client::failed(
+                    Side::Source,
+                    "taking the owner's lock",
+                    error,
+                ));
+            }
+            context.clock.sleep(RETRY).await;
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether the record is still there.
+async fn drop_on_target<C: Connector>(
+    context: &Arc<Context<C>>,
+    remove_record: bool,
+    removed: &mut Vec<Located>,
+) -> Result<bool, Failure> {
+    let name = context.session_name(Attempt::default(), Role::Drop);
+    let mut client = context.connect(Side::Target, name).await?;
+    reclaim::end_sessions(&mut client, is_not_a_drop, removed).await?;
+    let record = Record::of(&context.name);
+    let mut remains = false;
+    if remove_record {
+        if record.remove(&mut client).await? {
+            let thing = Thing::Record(context.name.schema());
+            removed.push(Located {
+                side: Side::Target,
+                thing,
+            });
+        }
+        // A writer that came up meanwhile has found no record, and is on its way out.
+        reclaim::end_sessions(&mut client, is_not_a_drop, removed).await?;
+    } else {
+        remains = record.read(&mut client).await?.newest.is_some();
+    }
+    janitor::release(context, client).await?;
+    Ok(remains)
+}
+
+/// Removes what dead attempts have left and keeps a finished load's slot and publication. The caller owns
+/// nothing yet; a mirror that is running is left alone.
+pub(crate) async fn sweep<C: Connector>(
+    context: &Arc<Context<C>>,
+) -> Result<Cleaned, crate::load_error::LoadError> {
+    let mut cleaned = Cleaned::default();
+    let name = context.session_name(Attempt::default(), Role::Control);
+    let mut control = context.connect(Side::Source, name).await?;
+    owner::take(&mut control, &context.clock, context.settings.bounds.owner).await?;
+    let name = context.session_name(Attempt::default(), Role::Record);
+    let mut keeper = context.connect(Side::Target, name).await?;
+    let keep = match Record::of(&context.name).read(&mut keeper).await?.newest {
+        Some((attempt, State::Loaded(_))) => Some(attempt),
+        _ => None,
+    };
+    let dead = |name: &SessionName| !matches!(name.role, Role::Control | Role::Drop | Role::Status);
+    reclaim::end_sessions(&mut control, dead, &mut cleaned.removed).await?;
+    reclaim::end_sessions(&mut keeper, dead, &mut cleaned.removed).await?;
+    reclaim::drop_slots(&mut control, |of| Some(of) != keep, &mut cleaned.removed).await?;
+    reclaim::drop_publications(&mut control, |of| Some(of) != keep, &mut cleaned.removed).await?;
+    janitor::release(context, keeper).await?;
+    janitor::release(context, control).await?;
+    Ok(cleaned)
+}

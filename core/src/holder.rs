@@ -1,0 +1,195 @@
+//! The session that creates the slot and holds its snapshot.
+//!
+//! It is a walsender in a REPEATABLE READ transaction: `CREATE_REPLICATION_SLOT … USE_SNAPSHOT` gives the
+//! transaction the slot's snapshot, `pg_export_snapshot()` shares it with the readers. Unlike the command's
+//! own export it survives further commands, and so can be fed, and so can have a time limit on the server
+//! that ends it soon after we do (OB-59, 71). `BEGIN` immediately before the command is what makes the
+//! server look after the client while the command waits (OB-59).
+
+use std::sync::Arc;
+
+use crate::catalog::{self, Query, Table};
+use crate::client::{Context, bounded, close_walsender, failed};
+use crate::clock::SharedClock;
+use crate::connection::{Closed, Connector, Lsn, NewSlot, Row, SlotSnapshot, Walsender};
+use crate::error::ConnectionError;
+use crate::failure::{Failure, Side};
+use crate::load_error::LoadError;
+use crate::names::{Attempt, OwnerLock, Role, quote_literal};
+use crate::settings::Bounds;
+
+/// The slot's holder. Dropping it closes its socket, which ends the transaction and the snapshot.
+pub(crate) struct Holder<C: Connector> {
+    walsender: C::Walsender,
+    clock: SharedClock,
+    bounds: Bounds,
+    /// What commits after this point comes from the slot.
+    pub(crate) consistent_point: Lsn,
+    /// The name under which readers import the snapshot.
+    pub(crate) snapshot: String,
+}
+
+impl<C: Connector> Query for Holder<C> {
+    async fn rows(&mut self, step: &str, sql: &str) -> Result<Vec<Row>, Failure> {
+        query(&mut self.walsender, &self.clock, &self.bounds, step, sql).await
+    }
+}
+
+async fn query<W: Walsender>(
+    walsender: &mut W,
+    clock: &SharedClock,
+    bounds: &Bounds,
+    step: &str,
+    sql: &str,
+) -> Result<Vec<Row>, Failure> {
+    bounded(clock, "a query of the holder", bounds.query, walsender.query(sql))
+        .await
+        .map_err(|error| failed(Side::Source, step, error))
+}
+
+impl<C: Connector> Holder<C> {
+    /// Creates the slot of `attempt` and holds its snapshot. The publication must exist: it is what says
+    /// that the attempt has not been dropped meanwhile.
+    ///
+    /// # Errors
+    /// Whatever happens, the slot may exist afterwards (OB-52 to 54): whoever called this removes it by name.
+    pub(crate) async fn create(context: &Arc<Context<C>>, attempt: Attempt) -> Result<Self, LoadError> {
+        let name = context.session_name(attempt, Role::Holder);
+        let mut walsender = context.connect_walsender(&name).await?;
+        let (clock, bounds) = (context.clock.clone(), context.settings.bounds.clone());
+        let key = context.name.lock_key(OwnerLock::Holder);
+        let publication = quote_literal(&context.name.object(attempt));
+        let sql = format!(
+            "SELECT pg_try_advisory_lock({key}), \
+            EXISTS (SELECT 1 FROM pg_publication WHERE pubname = {publication})"
+        );
+        let rows = query(&mut walsender, &clock, &bounds, "taking the holder's lock", &sql).await?;
+        if !rows.first().is_some_and(|row| row.is_true(0) && row.is_true(1)) {
+            return Err(LoadError::Dropped {
+                mirror: context.name.clone(),
+            });
+        }
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        query(
+            &mut walsender,
+            &clock,
+            &bounds,
+            "opening the snapshot's transaction",
+            begin,
+        )
+        .await?;
+        let slot = NewSlot {
+            name: context.name.object(attempt),
+            temporary: false,
+            plugin: "pgoutput".to_owned(),
+            snapshot: SlotSnapshot::Use,
+        };
+        let creating = walsender.create_slot(&slot);
+        // The server's own lock_timeout comes first; this bound is for a server that has gone silent.
+        let bound = bounds.create_slot + bounds.query;
+        let created = bounded(&clock, "creating the replication slot", bound, creating)
+            .await
+            .map_err(|error| {
+                failed(
+                    Side::Source,
+                    format!("creating replication slot {}", slot.name),
+                    error,
+                )
+            })?;
+        let step = "exporting the snapshot";
+        let rows = query(
+            &mut walsender,
+            &clock,
+            &bounds,
+            step,
+            "SELECT pg_export_snapshot()",
+        )
+        .await?;
+        let Some(snapshot) = rows.first().and_then(|row| row.get(0)).map(str::to_owned) else {
+            let error = ConnectionError::Protocol("pg_export_snapshot() returned nothing".to_owned());
+            return Err(failed(Side::Source, step, error).into());
+        };
+        Ok(Holder {
+            walsender,
+            clock,
+            bounds,
+            consistent_point: created.consistent_point,
+            snapshot,
+        })
+    }
+
+    /// Locks the tables against being truncated, rewritten or dropped while the snapshot is held, and says
+    /// whether they are still what `planned` says: a table that was rewritten between the snapshot and the
+    /// lock reads as empty, without any error (OB-105).
+    pub(crate) async fn lock(&mut self, planned: &[Table]) -> Result<Locked, Failure> {
+        if planned.is_empty() {
+            return Ok(Locked::AsPlanned(Vec::new()));
+        }
+        let tables = planned
+            .iter()
+            .map(|t| t.name.sql())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let sql = format!("LOCK TABLE {tables} IN ACCESS SHARE MODE");
+        self.rows("locking the tables against truncation", &sql).await?;
+        let oids = planned
+            .iter()
+            .map(|t| t.oid.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let sql = format!(
+            "SELECT count(*) FROM pg_class WHERE oid IN ({oids}) AND relkind = 'r' \
+            AND relfilenode <> pg_relation_filenode(oid)"
+        );
+        let rewritten = self.rows("looking for rewritten tables", &sql).await?;
+        if rewritten.first().and_then(|row| row.parse::<u64>(0)) != Some(0) {
+            return Ok(Locked::Changed);
+        }
+        let mut now = catalog::read(self).await?;
+        now.retain(|table| planned.iter().any(|p| p.oid == table.oid));
+        let as_planned = now.len() == planned.len()
+            && planned
+                .iter()
+                .all(|p| now.iter().any(|table| table.same_shape(p)));
+        Ok(if as_planned {
+            Locked::AsPlanned(now)
+        } else {
+            Locked::Changed
+        })
+    }
+
+    /// The size of a block of the source in bytes.
+    pub(crate) async fn block_bytes(&mut self) -> Result<u64, Failure> {
+        let rows = self
+            .rows("reading the block size", "SELECT current_setting('block_size')")
+            .await?;
+        Ok(rows.first().and_then(|row| row.parse(0)).unwrap_or(8192))
+    }
+
+    /// Keeps the transaction alive, and shows that it is.
+    pub(crate) async fn feed(&mut self) -> Result<(), Failure> {
+        self.rows("keeping the snapshot", "SELECT 1").await.map(drop)
+    }
+
+    /// Ends the transaction and closes the connection.
+    pub(crate) async fn release(mut self) -> Closed {
+        // A failed COMMIT of a transaction that wrote nothing changes nothing: closing ends it either way.
+        if self
+            .rows("ending the snapshot's transaction", "COMMIT")
+            .await
+            .is_err()
+        {
+            return Closed::Unknown;
+        }
+        close_walsender(&self.clock, self.bounds.close, self.walsender).await
+    }
+}
+
+/// What the tables turned out to be once they were locked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Locked {
+    /// As planned; here they are with the sizes that the snapshot has.
+    AsPlanned(Vec<Table>),
+    /// Something changed while the slot was being created.
+    Changed,
+}

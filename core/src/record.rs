@@ -1,0 +1,203 @@
+//! The mirror's record on the target: which attempt is current, what it has loaded, which tables are ours.
+//!
+//! Progress lives in the target, in the transaction that it describes (law 9): the row that says that a
+//! partition is loaded commits with the partition's rows, and is read back before anything is repeated.
+//!
+//! The record is also the fence between attempts. Whoever writes for an attempt first reads the attempt's
+//! row, and so holds ACCESS SHARE on the table until its transaction ends; a new attempt takes ACCESS
+//! EXCLUSIVE before it replaces the row. So no writer of an earlier attempt can commit after that.
+
+use std::collections::BTreeSet;
+
+use crate::client::Client;
+use crate::connection::{Connector, Lsn, Row};
+use crate::failure::Failure;
+use crate::names::{Attempt, MirrorName, TableName, quote_identifier, quote_literal};
+use crate::plan::Partition;
+use crate::report::State;
+
+/// Where the record's tables are.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    schema: String,
+}
+
+/// What the record says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Recorded {
+    /// The newest attempt.
+    pub(crate) newest: Option<(Attempt, State)>,
+    /// The tables that earlier attempts may have written, which are ours to empty.
+    pub(crate) tables: BTreeSet<TableName>,
+}
+
+impl Record {
+    pub(crate) fn of(mirror: &MirrorName) -> Record {
+        Record {
+            schema: quote_identifier(&mirror.schema()),
+        }
+    }
+
+    /// Reads the record; empty when there is none.
+    pub(crate) async fn read<C: Connector>(&self, on: &mut Client<C>) -> Result<Recorded, Failure> {
+        let step = "reading the record";
+        if !self.exists(on).await? {
+            return Ok(Recorded::default());
+        }
+        let schema = &self.schema;
+        let sql = format!(
+            "SELECT attempt, state, consistent_point FROM {schema}.attempt ORDER BY attempt DESC LIMIT 1"
+        );
+        let newest = on.query(step, &sql).await?.first().and_then(newest);
+        let sql = format!("SELECT schema_name, table_name FROM {schema}.relation ORDER BY 1, 2");
+        let tables = on.query(step, &sql).await?;
+        let name = |row: &Row| Some(TableName::new(row.get(0)?, row.get(1)?));
+        Ok(Recorded {
+            newest,
+            tables: tables.iter().filter_map(name).collect(),
+        })
+    }
+
+    /// Whether the target has the record's last table, which is made in one transaction with the others.
+    async fn exists<C: Connector>(&self, on: &mut Client<C>) -> Result<bool, Failure> {
+        let sql = format!(
+            "SELECT to_regclass({}) IS NOT NULL",
+            quote_literal(&format!("{}.relation", self.schema))
+        );
+        let rows = on.query("looking for the record", &sql).await?;
+        Ok(rows.first().is_some_and(|row| row.is_true(0)))
+    }
+
+    /// Makes the record if there is none.
+    pub(crate) async fn create<C: Connector>(&self, on: &mut Client<C>) -> Result<(), Failure> {
+        if self.exists(on).await? {
+            return Ok(());
+        }
+        let schema = &self.schema;
+        let sql = format!(
+            "BEGIN; \
+            CREATE SCHEMA {schema}; \
+            CREATE TABLE {schema}.attempt (attempt bigint PRIMARY KEY, state text NOT NULL, \
+                consistent_point text); \
+            CREATE TABLE {schema}.partition (attempt bigint, schema_name text, table_name text, \
+                first_block bigint, PRIMARY KEY (attempt, schema_name, table_name, first_block)); \
+            CREATE TABLE {schema}.relation (schema_name text, table_name text, \
+                PRIMARY KEY (schema_name, table_name)); \
+            COMMIT"
+        );
+        on.query("creating the record", &sql).await.map(drop)
+    }
+
+    /// Makes `attempt` the current one, before anything of it exists on the source (law 1): earlier
+    /// attempts are abandoned, their rows removed from the tables of ours, and no writer of theirs can
+    /// commit any more. `tables` are ours from here on.
+    pub(crate) async fn begin_attempt<C: Connector>(
+        &self,
+        on: &mut Client<C>,
+        attempt: Attempt,
+        recorded: &BTreeSet<TableName>,
+        tables: &[TableName],
+    ) -> Result<(), Failure> {
+        let schema = &self.schema;
+        let mut sql = format!(
+            "BEGIN; LOCK TABLE {schema}.attempt IN ACCESS EXCLUSIVE MODE; \
+            UPDATE {schema}.attempt SET state = 'abandoned' WHERE attempt < {attempt}; \
+            DELETE FROM {schema}.partition; \
+            INSERT INTO {schema}.attempt VALUES ({attempt}, 'loading', NULL);"
+        );
+        let written: Vec<String> = tables
+            .iter()
+            .filter(|t| recorded.contains(t))
+            .map(TableName::sql)
+            .collect();
+        if !written.is_empty() {
+            sql += &format!(" TRUNCATE {};", written.join(", "));
+        }
+        for table in tables.iter().filter(|t| !recorded.contains(t)) {
+            sql += &format!(
+                " INSERT INTO {schema}.relation VALUES ({}, {});",
+                quote_literal(&table.schema),
+                quote_literal(&table.name)
+            );
+        }
+        sql += " COMMIT";
+        on.query(&format!("recording attempt {attempt}"), &sql)
+            .await
+            .map(drop)
+    }
+
+    /// Opens the transaction that writes a partition, and claims the partition in it. `false` when the
+    /// attempt is no longer the current one.
+    pub(crate) async fn begin_partition<C: Connector>(
+        &self,
+        on: &mut Client<C>,
+        attempt: Attempt,
+        partition: &Partition,
+    ) -> Result<Claim, Failure> {
+        let schema = &self.schema;
+        let step = format!("claiming {partition}");
+        let sql =
+            format!("BEGIN; SELECT 1 FROM {schema}.attempt WHERE attempt = {attempt} AND state = 'loading'");
+        if on.query(&step, &sql).await?.is_empty() {
+            return Ok(Claim::Superseded);
+        }
+        let sql = format!(
+            "INSERT INTO {schema}.partition VALUES ({attempt}, {}, {}, {}) ON CONFLICT DO NOTHING RETURNING 1",
+            quote_literal(&partition.table.schema),
+            quote_literal(&partition.table.name),
+            partition.first_block
+        );
+        Ok(if on.query(&step, &sql).await?.is_empty() {
+            Claim::AlreadyLoaded
+        } else {
+            Claim::Mine
+        })
+    }
+
+    /// Marks the load complete as of `point`. `false` when the attempt is no longer the current one.
+    pub(crate) async fn complete<C: Connector>(
+        &self,
+        on: &mut Client<C>,
+        attempt: Attempt,
+        point: Lsn,
+    ) -> Result<bool, Failure> {
+        let schema = &self.schema;
+        let sql = format!(
+            "UPDATE {schema}.attempt SET state = 'loaded', consistent_point = '{point}' \
+            WHERE attempt = {attempt} AND state <> 'abandoned' RETURNING 1"
+        );
+        Ok(!on.query("marking the load complete", &sql).await?.is_empty())
+    }
+
+    /// Removes the record. `false` when there was none.
+    pub(crate) async fn remove<C: Connector>(&self, on: &mut Client<C>) -> Result<bool, Failure> {
+        let sql = format!(
+            "SELECT 1 FROM pg_namespace WHERE nspname = {}",
+            quote_literal(&on.name.mirror.schema())
+        );
+        let existed = !on.query("looking for the record", &sql).await?.is_empty();
+        let sql = format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema);
+        on.query("removing the record", &sql).await?;
+        Ok(existed)
+    }
+}
+
+/// What became of a claim on a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// The open transaction may write it.
+    Mine,
+    /// An earlier transaction wrote it, although it looked as if it had failed (OB-25).
+    AlreadyLoaded,
+    /// The attempt is over.
+    Superseded,
+}
+
+fn newest(row: &Row) -> Option<(Attempt, State)> {
+    let state = match row.get(1)? {
+        "loading" => State::Loading,
+        "loaded" => State::Loaded(row.parse(2)?),
+        _ => State::Abandoned,
+    };
+    Some((row.parse(0).map(Attempt)?, state))
+}

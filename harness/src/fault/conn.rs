@@ -1,0 +1,463 @@
+//! One connection's state: where the message boundaries are, and what has struck it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::ReadBuf;
+
+use super::layer::{Deferred, Layer, ProcessId};
+use super::message::{self, Frame, Opening};
+use super::plan::{Act, Fault, Scope, When};
+use crate::log::{Actor, ActorId, Event, Text, Way};
+use crate::world::{Link, Server};
+
+/// What is left of a connection for its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    Open,
+    /// FIN to the server; reading goes on. `sent` is whether the FIN has left.
+    HalfClosed {
+        sent: bool,
+    },
+    /// The client reads EOF, and its writes fail.
+    Eof,
+    /// The client reads "connection reset".
+    Reset,
+    /// Nothing happens any more: stalled, or of a process that is about to end.
+    Held,
+}
+
+/// One direction of the traffic.
+#[derive(Default)]
+struct Flow {
+    buffer: BytesMut,
+    /// Bytes at the front of the buffer that may pass.
+    ready: usize,
+    /// Bytes of the current message that are not in the buffer yet and may pass.
+    rest: usize,
+    /// Strikes when nothing is ready any more.
+    barrier: Option<Act>,
+    /// The message at the boundary, whose strikes are known.
+    met: Option<Met>,
+    counts: BTreeMap<Text, u32>,
+}
+
+/// A message that has met the plan and has not passed yet.
+struct Met {
+    text: Text,
+    bulk: bool,
+    length: usize,
+    after: Option<Act>,
+}
+
+impl Flow {
+    fn at_boundary(&self) -> bool {
+        self.rest == 0 && self.barrier.is_none()
+    }
+
+    fn drained(&self) -> bool {
+        self.ready == 0 && self.rest == 0
+    }
+
+    fn took(&mut self, count: usize) {
+        self.buffer.advance(count);
+        self.ready -= count;
+    }
+
+    fn gave(&mut self, count: usize) {
+        let more = count.min(self.rest);
+        self.rest -= more;
+        self.ready += more;
+    }
+}
+
+/// What opens the connection, as far as it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The next packet of the client is untyped.
+    Opening,
+    /// The server answers an encryption request with one byte.
+    EncryptionAsked,
+    Open,
+}
+
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+pub(super) struct Conn<L> {
+    pub(super) link: Option<L>,
+    pub(super) gate: Gate,
+    pub(super) layer: Arc<Layer>,
+    pub(super) process: ProcessId,
+    pub(super) server: Server,
+    pub(super) deferred: Vec<Deferred>,
+    pub(super) wakers: [Option<Waker>; 2],
+    name: Option<(ActorId, Actor)>,
+    session: bool,
+    phase: Phase,
+    out: Flow,
+    inward: Flow,
+    delay: [Option<Sleep>; 2],
+    eof_logged: bool,
+    last: Option<Fault>,
+}
+
+const READ_AHEAD: usize = 16 * 1024;
+
+impl<L: Link> Conn<L> {
+    pub(super) fn new(link: L, layer: Arc<Layer>, process: ProcessId, server: Server, gate: Gate) -> Self {
+        Conn {
+            link: Some(link),
+            gate,
+            layer,
+            process,
+            server,
+            deferred: Vec::new(),
+            wakers: [None, None],
+            name: None,
+            session: false,
+            phase: Phase::Opening,
+            out: Flow::default(),
+            inward: Flow::default(),
+            delay: [None, None],
+            eof_logged: false,
+            last: None,
+        }
+    }
+
+    fn id(&self) -> Option<ActorId> {
+        self.name.as_ref().map(|(id, _)| *id)
+    }
+
+    /// The client's end is gone, by whomever.
+    pub(super) fn end(&mut self) {
+        self.link = None;
+        if std::mem::take(&mut self.session)
+            && let Some((_, actor)) = &self.name
+        {
+            self.layer.closed(self.process, actor);
+        }
+    }
+
+    pub(super) fn log(&self, event: Event) {
+        self.layer.log().push(self.id(), event, false);
+    }
+
+    /// A fault strikes this connection, whatever it is doing.
+    pub(super) fn apply(&mut self, fault: Fault) {
+        // A fault of the host reaches the connection at whose message it struck a second time.
+        let again = self.last == Some(fault);
+        if self.link.is_none() || self.gate == Gate::Held || again {
+            return;
+        }
+        self.last = Some(fault);
+        match fault {
+            Fault::Fin => {
+                self.end();
+                self.gate = Gate::Eof;
+            }
+            Fault::Reset => {
+                if let Some(link) = &mut self.link {
+                    link.reset();
+                }
+                self.end();
+                self.gate = Gate::Reset;
+            }
+            Fault::HalfClose => self.gate = Gate::HalfClosed { sent: false },
+            Fault::Silence(which) => {
+                if let Some(Err(error)) = self.link.as_mut().map(|link| link.silence(which)) {
+                    self.layer
+                        .cannot(format!("{fault} on the {} server: {error}", self.server));
+                }
+            }
+            Fault::Stall => self.gate = Gate::Held,
+            Fault::Delay(by) => {
+                let clock = self.layer.clock();
+                self.delay = [Some(clock.sleep(by)), Some(clock.sleep(by))];
+            }
+        }
+        self.layer.sever(self.process, self.server, fault);
+    }
+
+    /// An act of the plan strikes at a message of this connection.
+    fn act(&mut self, act: Act, way: Way) {
+        self.layer.log_strike(self.id(), &act);
+        match act {
+            Act::Fault {
+                fault: Fault::Delay(by),
+                scope: Scope::Connection,
+                ..
+            } => {
+                self.delay[way as usize] = Some(self.layer.clock().sleep(by));
+            }
+            Act::Fault {
+                fault,
+                scope,
+                persistence,
+            } => {
+                self.apply(fault);
+                if scope == Scope::Host {
+                    self.deferred
+                        .push(Deferred::Host(self.process, self.server, fault, persistence));
+                }
+            }
+            Act::Cancel => {
+                self.gate = Gate::Held;
+                self.deferred.push(Deferred::Cancel(self.process));
+            }
+            Act::Kill => {
+                self.gate = Gate::Held;
+                self.deferred.push(Deferred::Kill(self.process));
+            }
+            Act::Drop => self.deferred.push(Deferred::Drop),
+        }
+    }
+
+    fn poll_delay(&mut self, cx: &mut Context<'_>, way: Way) -> Poll<()> {
+        let delay = &mut self.delay[way as usize];
+        if let Some(sleep) = delay {
+            ready!(sleep.as_mut().poll(cx));
+            *delay = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes what the client writes.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_send(cx))?;
+        if !self.writable() {
+            return self.refuse_write();
+        }
+        self.out.buffer.extend_from_slice(data);
+        self.out.gave(data.len());
+        match self.poll_send(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(data.len())),
+        }
+    }
+
+    fn writable(&self) -> bool {
+        self.gate == Gate::Open && self.link.is_some()
+    }
+
+    fn refuse_write<T>(&self) -> Poll<io::Result<T>> {
+        match self.gate {
+            Gate::Held => Poll::Pending,
+            Gate::Reset => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            _ => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    /// Hands to the link what may go; `Ready` when nothing more can go before the client writes more.
+    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if let Gate::HalfClosed { sent: false } = self.gate {
+                if let Some(link) = &mut self.link {
+                    ready!(Pin::new(link).poll_shutdown(cx)).ok();
+                }
+                self.gate = Gate::HalfClosed { sent: true };
+            }
+            if !self.writable() {
+                return match self.gate {
+                    Gate::Held => Poll::Pending,
+                    _ => Poll::Ready(Ok(())),
+                };
+            }
+            ready!(self.poll_delay(cx, Way::Sent));
+            self.read_ahead(Way::Sent);
+            if self.out.ready > 0 {
+                let Some(link) = &mut self.link else { continue };
+                let sent = ready!(Pin::new(link).poll_write(cx, &self.out.buffer[..self.out.ready]))?;
+                self.out.took(sent);
+            } else if self.out.drained()
+                && let Some(act) = self.out.barrier.take()
+            {
+                if let Some(link) = &mut self.link {
+                    ready!(Pin::new(link).poll_flush(cx)).ok();
+                }
+                self.act(act, Way::Sent);
+            } else {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        match &mut self.link {
+            Some(link) if self.gate == Gate::Open => Pin::new(link).poll_flush(cx),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        match &mut self.link {
+            Some(link) if self.gate == Gate::Open => Pin::new(link).poll_shutdown(cx),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Gives the client what has come.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // A kernel goes on sending while its process reads. What fails here fails again when it is flushed,
+        // and the server's last words can still be read (OB-22).
+        let _ = self.poll_send(cx);
+        loop {
+            match self.gate {
+                Gate::Held => return Poll::Pending,
+                Gate::Eof => return Poll::Ready(Ok(())),
+                Gate::Reset => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                Gate::Open | Gate::HalfClosed { .. } => {}
+            }
+            ready!(self.poll_delay(cx, Way::Received));
+            self.read_ahead(Way::Received);
+            if self.inward.ready > 0 {
+                let count = self.inward.ready.min(into.remaining());
+                into.put_slice(&self.inward.buffer[..count]);
+                self.inward.took(count);
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(act) = self.inward.barrier.take() {
+                self.act(act, Way::Received);
+                continue;
+            }
+            if ready!(self.poll_fill(cx))? == 0 {
+                if !std::mem::replace(&mut self.eof_logged, true) {
+                    self.log(Event::ServerClosed);
+                }
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Reads from the link into the buffer; 0 is the server's FIN.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(link) = &mut self.link else {
+            return Poll::Ready(Ok(0));
+        };
+        let filled = self.inward.buffer.len();
+        self.inward.buffer.resize(filled + READ_AHEAD, 0);
+        let mut space = ReadBuf::new(&mut self.inward.buffer[filled..]);
+        let polled = Pin::new(link).poll_read(cx, &mut space);
+        let count = space.filled().len();
+        self.inward.buffer.truncate(filled + count);
+        self.inward.gave(count);
+        if let Poll::Ready(Err(_)) = &polled
+            && !std::mem::replace(&mut self.eof_logged, true)
+        {
+            self.log(Event::ServerClosed);
+        }
+        ready!(polled)?;
+        Poll::Ready(Ok(count))
+    }
+
+    /// Finds the messages that may pass, up to the next strike.
+    fn read_ahead(&mut self, way: Way) {
+        loop {
+            let flow = if way == Way::Sent {
+                &mut self.out
+            } else {
+                &mut self.inward
+            };
+            if !flow.at_boundary() {
+                return;
+            }
+            if let Some(met) = flow.met.take() {
+                flow.pass(met.length);
+                flow.barrier = met.after;
+                let event = if way == Way::Sent {
+                    Event::Sent(met.text)
+                } else {
+                    Event::Received(met.text)
+                };
+                self.layer.log().push(self.id(), event, met.bulk);
+                continue;
+            }
+            let waiting = &flow.buffer[flow.ready..];
+            if waiting.is_empty() {
+                return;
+            }
+            if way == Way::Received && self.phase == Phase::EncryptionAsked {
+                flow.pass(1);
+                self.phase = Phase::Opening;
+                continue;
+            }
+            let untyped = way == Way::Sent && self.phase != Phase::Open;
+            let frame = if untyped {
+                message::untyped(waiting)
+            } else {
+                message::typed(waiting)
+            };
+            let Frame::Message { tag, payload, length } = frame else {
+                return;
+            };
+            if untyped {
+                let opening = message::opening(payload);
+                self.open(&opening, length);
+            } else {
+                let kind = match way {
+                    Way::Sent => message::frontend(tag, payload),
+                    Way::Received => message::backend(tag, payload),
+                };
+                self.meet(way, &kind, length);
+            }
+        }
+    }
+
+    fn open(&mut self, opening: &Opening, length: usize) {
+        let (role, kind) = match opening {
+            Opening::Encryption => {
+                self.phase = Phase::EncryptionAsked;
+                self.out.pass(length);
+                return;
+            }
+            Opening::Cancel => ("cancel", "CancelRequest"),
+            Opening::Startup { application_name } => (message::role(application_name), "Startup"),
+        };
+        self.phase = Phase::Open;
+        self.session = matches!(opening, Opening::Startup { .. });
+        self.name = Some(self.layer.label(self.process, self.server, role, self.session));
+        self.meet(Way::Sent, kind, length);
+    }
+
+    /// A message stands at the boundary: sets the barrier that strikes before it, and remembers the rest.
+    fn meet(&mut self, way: Way, kind: &str, length: usize) {
+        let text = self.layer.log().text(kind);
+        let flow = if way == Way::Sent {
+            &mut self.out
+        } else {
+            &mut self.inward
+        };
+        let nth = flow.counts.entry(text).or_default();
+        *nth += 1;
+        let meets = |when| {
+            let (_, actor) = self.name.as_ref()?;
+            self.layer.meets(actor, when, kind, *nth)
+        };
+        let (before, after) = match way {
+            Way::Sent => (meets(When::BeforeSend), meets(When::AfterSend)),
+            Way::Received => (meets(When::BeforeDelivery), None),
+        };
+        flow.barrier = before;
+        flow.met = Some(Met {
+            text,
+            bulk: message::merges(kind),
+            length,
+            after,
+        });
+    }
+}
+
+impl Flow {
+    /// Lets the message at the boundary pass.
+    fn pass(&mut self, length: usize) {
+        let now = length.min(self.buffer.len() - self.ready);
+        self.ready += now;
+        self.rest = length - now;
+    }
+}

@@ -1,0 +1,440 @@
+//! What all connections of a run share: the plan's strikes, who is connected, and the log.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::Waker;
+
+use leftover_core::clock::SharedClock;
+
+use super::plan::{Act, At, Fault, Persistence, Plan, Strike, When};
+use crate::log::{Actor, ActorId, Event, EventLog, Way};
+use crate::world::Server;
+
+/// One of the processes of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProcessId(usize);
+
+/// What a strike asks of whoever drives the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Drop this process's future.
+    Cancel(ProcessId),
+    /// This process is dead already; drop its future.
+    Killed(ProcessId),
+    /// Start a drop from another process.
+    Drop,
+}
+
+/// A strike of the plan and whether it struck.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Struck {
+    /// What the plan says.
+    pub strike: Strike,
+    /// How many times it struck.
+    pub times: u32,
+}
+
+/// How many connections the plan's faults ended without the client's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Severed {
+    /// Their servers knew at once, or could.
+    pub closed: usize,
+    /// Their servers could not know: silence, stall.
+    pub unnoticed: usize,
+}
+
+/// Sessions that one process had open at one server, as the process itself saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Open now.
+    pub open: usize,
+    /// The largest number at one instant.
+    pub peak: usize,
+    /// How many were opened in all.
+    pub opened: usize,
+}
+
+/// What a new connection of a process to a server meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    Open,
+    /// It opens, and stalls.
+    Stalled,
+    Refused,
+    Hangs,
+}
+
+/// What a connection must do besides what it has done to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deferred {
+    Host(ProcessId, Server, Fault, Persistence),
+    Kill(ProcessId),
+    Cancel(ProcessId),
+    Drop,
+}
+
+/// A connection as the layer reaches it from outside.
+pub(super) trait Reach: Send + Sync {
+    fn strike(&self, fault: Fault);
+    fn kill(&self);
+}
+
+struct Process {
+    label: String,
+    killed: bool,
+    hosts: [Option<Fault>; 2],
+    severed: [Severed; 2],
+    traffic: [Traffic; 2],
+    roles: BTreeMap<(Server, String), Traffic>,
+}
+
+struct State {
+    strikes: Vec<Struck>,
+    processes: Vec<Process>,
+    connections: Vec<(ProcessId, Server, Weak<dyn Reach>)>,
+    ordinals: BTreeMap<(ProcessId, Server, String), u32>,
+    signals: Vec<Signal>,
+    driver: Option<Waker>,
+    impossible: Option<String>,
+}
+
+/// The fault layer of one run.
+pub struct Layer {
+    log: EventLog,
+    clock: SharedClock,
+    state: Mutex<State>,
+}
+
+impl Layer {
+    /// A layer that strikes as `plan` says.
+    pub fn new(plan: &Plan, clock: SharedClock) -> Arc<Self> {
+        let strikes = plan.strikes.iter().map(|strike| Struck {
+            strike: strike.clone(),
+            times: 0,
+        });
+        Arc::new(Layer {
+            log: EventLog::new(clock.clone()),
+            clock,
+            state: Mutex::new(State {
+                strikes: strikes.collect(),
+                processes: Vec::new(),
+                connections: Vec::new(),
+                ordinals: BTreeMap::new(),
+                signals: Vec::new(),
+                driver: None,
+                impossible: None,
+            }),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("no code panics while it holds the fault layer")
+    }
+
+    /// The run's event log.
+    pub fn log(&self) -> &EventLog {
+        &self.log
+    }
+
+    /// The clock of the world.
+    pub fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
+    /// Makes a new process known.
+    pub fn process(&self, label: &str) -> ProcessId {
+        let mut state = self.state();
+        state.processes.push(Process {
+            label: label.to_owned(),
+            killed: false,
+            hosts: [None; 2],
+            severed: [Severed::default(); 2],
+            traffic: [Traffic::default(); 2],
+            roles: BTreeMap::new(),
+        });
+        ProcessId(state.processes.len() - 1)
+    }
+
+    /// Kills a process: closes its links as its kernel would; nothing of it reaches a server any more.
+    pub fn kill(&self, process: ProcessId) {
+        let links: Vec<_> = {
+            let mut state = self.state();
+            if std::mem::replace(&mut state.processes[process.0].killed, true) {
+                return;
+            }
+            let of_process = state.connections.iter().filter(|(owner, ..)| *owner == process);
+            of_process.filter_map(|(.., link)| link.upgrade()).collect()
+        };
+        self.log.note("the process is killed");
+        for link in links {
+            link.kill();
+        }
+    }
+
+    /// Whether the process has been killed.
+    pub fn is_killed(&self, process: ProcessId) -> bool {
+        self.state().processes[process.0].killed
+    }
+
+    /// Registers who drives the run, to be woken by signals.
+    pub fn driven_by(&self, waker: &Waker) {
+        let mut state = self.state();
+        if !state.driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            state.driver = Some(waker.clone());
+        }
+    }
+
+    /// The signals since the last call.
+    pub fn signals(&self) -> Vec<Signal> {
+        std::mem::take(&mut self.state().signals)
+    }
+
+    /// The strikes that are placed by poll or by time, with their index, that have not struck.
+    pub fn unplaced(&self) -> Vec<(usize, Strike)> {
+        let state = self.state();
+        let waiting = state
+            .strikes
+            .iter()
+            .enumerate()
+            .filter(|(_, struck)| struck.times == 0);
+        let unplaced = waiting.filter(|(_, struck)| !matches!(struck.strike.at, At::Message { .. }));
+        unplaced
+            .map(|(index, struck)| (index, struck.strike.clone()))
+            .collect()
+    }
+
+    /// Strikes a strike that is placed by poll or by time.
+    pub fn strike(&self, index: usize, process: ProcessId) {
+        let act = {
+            let mut state = self.state();
+            state.strikes[index].times += 1;
+            let strike = &state.strikes[index].strike;
+            let text = self.log.text(&strike.to_string());
+            self.log.push(None, Event::Struck(text), false);
+            strike.act.clone()
+        };
+        match act {
+            Act::Fault {
+                fault, persistence, ..
+            } => {
+                for server in Server::BOTH {
+                    self.perform(vec![Deferred::Host(process, server, fault, persistence)]);
+                }
+            }
+            Act::Cancel => self.perform(vec![Deferred::Cancel(process)]),
+            Act::Kill => self.perform(vec![Deferred::Kill(process)]),
+            Act::Drop => self.perform(vec![Deferred::Drop]),
+        }
+    }
+
+    /// Every strike, and how often it struck.
+    pub fn struck(&self) -> Vec<Struck> {
+        self.state().strikes.clone()
+    }
+
+    /// What the world could not do, when a fault was beyond its means.
+    pub fn impossible(&self) -> Option<String> {
+        self.state().impossible.clone()
+    }
+
+    /// How many connections of `process` to `server` the plan's faults have ended.
+    pub fn severed(&self, process: ProcessId, server: Server) -> Severed {
+        self.state().processes[process.0].severed[server as usize]
+    }
+
+    /// The sessions that `process` opened to `server`.
+    pub fn traffic(&self, process: ProcessId, server: Server) -> Traffic {
+        self.state().processes[process.0].traffic[server as usize]
+    }
+
+    /// The sessions that `process` opened, by server and role.
+    pub fn roles(&self, process: ProcessId) -> BTreeMap<(Server, String), Traffic> {
+        self.state().processes[process.0].roles.clone()
+    }
+
+    /// Ends every lasting fault of the network: new connections are as without the plan.
+    pub fn heal(&self) {
+        for process in &mut self.state().processes {
+            process.hosts = [None; 2];
+        }
+    }
+
+    pub(super) fn admission(&self, process: ProcessId, server: Server) -> Admission {
+        let state = self.state();
+        let process = &state.processes[process.0];
+        if process.killed {
+            return Admission::Hangs;
+        }
+        match process.hosts[server as usize] {
+            None | Some(Fault::Delay(_)) => Admission::Open,
+            Some(Fault::Fin | Fault::Reset | Fault::HalfClose) => Admission::Refused,
+            Some(Fault::Silence(_)) => Admission::Hangs,
+            Some(Fault::Stall) => Admission::Stalled,
+        }
+    }
+
+    pub(super) fn connected(&self, process: ProcessId, server: Server, connection: Weak<dyn Reach>) {
+        let mut state = self.state();
+        if state.connections.len() >= 64 {
+            state.connections.retain(|(.., known)| known.strong_count() > 0);
+        }
+        state.connections.push((process, server, connection));
+    }
+
+    /// Names a connection. `session` is whether it has a session, which a cancel request has not.
+    pub(super) fn label(
+        &self,
+        process: ProcessId,
+        server: Server,
+        role: &str,
+        session: bool,
+    ) -> (ActorId, Actor) {
+        let mut state = self.state();
+        let ordinal = state
+            .ordinals
+            .entry((process, server, role.to_owned()))
+            .or_default();
+        *ordinal += 1;
+        let connection = *ordinal;
+        let known = &mut state.processes[process.0];
+        if session {
+            let role = known.roles.entry((server, role.to_owned())).or_default();
+            for traffic in [&mut known.traffic[server as usize], role] {
+                traffic.open += 1;
+                traffic.opened += 1;
+                traffic.peak = traffic.peak.max(traffic.open);
+            }
+        }
+        let actor = Actor {
+            process: known.label.clone(),
+            server,
+            role: role.to_owned(),
+            connection,
+        };
+        (self.log.actor(actor.clone()), actor)
+    }
+
+    /// A session's client end is closed, by whomever.
+    pub(super) fn closed(&self, process: ProcessId, actor: &Actor) {
+        let mut state = self.state();
+        let known = &mut state.processes[process.0];
+        let role = known.roles.get_mut(&(actor.server, actor.role.clone()));
+        for traffic in role
+            .into_iter()
+            .chain([&mut known.traffic[actor.server as usize]])
+        {
+            traffic.open -= 1;
+        }
+    }
+
+    /// The act that strikes on this side of this message, if any.
+    pub(super) fn meets(&self, actor: &Actor, when: When, message: &str, nth: u32) -> Option<Act> {
+        let mut state = self.state();
+        let struck = state
+            .strikes
+            .iter_mut()
+            .find(|known| known.meets(actor, when, message, nth))?;
+        struck.times += 1;
+        Some(struck.strike.act.clone())
+    }
+
+    pub(super) fn log_strike(&self, id: Option<ActorId>, act: &Act) {
+        let text = match act {
+            Act::Fault { fault, .. } => self.log.text(&fault.to_string()),
+            Act::Cancel => self.log.text("cancel"),
+            Act::Kill => self.log.text("kill"),
+            Act::Drop => self.log.text("drop"),
+        };
+        self.log.push(id, Event::Struck(text), false);
+    }
+
+    /// Counts a connection that a fault has ended.
+    pub(super) fn sever(&self, process: ProcessId, server: Server, fault: Fault) {
+        let severed = &mut self.state().processes[process.0].severed[server as usize];
+        match fault {
+            Fault::Fin | Fault::Reset | Fault::HalfClose => severed.closed += 1,
+            Fault::Silence(_) | Fault::Stall => severed.unnoticed += 1,
+            Fault::Delay(_) => {}
+        }
+    }
+
+    pub(super) fn cannot(&self, problem: String) {
+        self.state().impossible.get_or_insert(problem);
+    }
+
+    /// Does what reaches beyond one connection. Called with no connection locked.
+    pub(super) fn perform(&self, deferred: Vec<Deferred>) {
+        for act in deferred {
+            match act {
+                Deferred::Host(process, server, fault, persistence) => {
+                    self.strike_host(process, server, fault, persistence);
+                }
+                Deferred::Kill(process) => {
+                    self.kill(process);
+                    self.signal(Signal::Killed(process));
+                }
+                Deferred::Cancel(process) => self.signal(Signal::Cancel(process)),
+                Deferred::Drop => self.signal(Signal::Drop),
+            }
+        }
+    }
+
+    fn strike_host(&self, process: ProcessId, server: Server, fault: Fault, persistence: Persistence) {
+        let links: Vec<_> = {
+            let mut state = self.state();
+            if persistence == Persistence::FromThenOn {
+                state.processes[process.0].hosts[server as usize] = Some(fault);
+            }
+            let of_host = state
+                .connections
+                .iter()
+                .filter(|(p, s, _)| *p == process && *s == server);
+            of_host.filter_map(|(.., link)| link.upgrade()).collect()
+        };
+        for link in links {
+            link.strike(fault);
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let driver = {
+            let mut state = self.state();
+            state.signals.push(signal);
+            state.driver.clone()
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+}
+
+impl Struck {
+    fn meets(&self, actor: &Actor, when: When, message: &str, nth: u32) -> bool {
+        let At::Message { point, when: at } = &self.strike.at else {
+            return false;
+        };
+        let here = *at == when
+            && point.message == message
+            && point.role == actor.role
+            && point.server == actor.server
+            && point.process == actor.process;
+        let again = matches!(
+            self.strike.act,
+            Act::Fault { persistence: Persistence::FromThenOn, .. } if self.times > 0
+        );
+        let first = self.times == 0 && point.connection == actor.connection && point.nth == nth;
+        here && (first || again && actor.connection > point.connection && point.nth == nth)
+    }
+}
+
+impl When {
+    /// The direction of the message that it is about.
+    pub fn way(self) -> Way {
+        match self {
+            When::BeforeSend | When::AfterSend => Way::Sent,
+            When::BeforeDelivery => Way::Received,
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The judgement of one run: looks until the bound of its end has passed, and says what should not be there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fault::plan::{Act, Then};
+use crate::fault::{Layer, ProcessId};
+use crate::invariant::{Before, Bounds, End, MayStay, left};
+use crate::leftover::{Call, Leftover};
+use crate::pipeline::{DropReport, Pipeline, RunReport};
+use crate::process::Process;
+use crate::run::Settings;
+use crate::supervise::{Ended, Running, Supervision};
+use crate::world::{Server, World, WorldError};
+
+/// How the calls of a run ended.
+pub(crate) struct Course {
+    pub(crate) run_id: ProcessId,
+    pub(crate) run: Ended<RunReport>,
+    pub(crate) drop: Option<Ended<DropReport>>,
+    pub(crate) beside: Option<Ended<RunReport>>,
+    pub(crate) polls: u64,
+    /// The run had not ended when the drop beside it had.
+    pub(crate) run_went_on: bool,
+    pub(crate) duration: Duration,
+}
+
+impl Course {
+    /// Which row of the table this is.
+    pub(crate) fn end(&self, layer: &Layer) -> End {
+        match &self.drop {
+            Some(Ended::Returned(Ok(report))) if report.may_be_left.is_empty() => return End::DropOk,
+            Some(Ended::Returned(Ok(report))) => return End::DropMayBeLeft(report.may_be_left.clone()),
+            Some(Ended::Killed) => return End::Killed,
+            Some(Ended::Cancelled) => return End::FutureDropped,
+            Some(Ended::Hung) => return End::Hung,
+            Some(Ended::Returned(Err(_))) | None => {}
+        }
+        let severed = Server::BOTH.map(|server| layer.severed(self.run_id, server));
+        match &self.run {
+            Ended::Returned(Ok(_)) => End::Completed,
+            Ended::Cancelled => End::FutureDropped,
+            Ended::Killed => End::Killed,
+            Ended::Hung => End::Hung,
+            Ended::Returned(Err(_)) if severed.iter().any(|severed| severed.unnoticed > 0) => {
+                End::HostVanished
+            }
+            Ended::Returned(Err(_)) if has_reason(layer) => End::ConnectionLost,
+            Ended::Returned(Err(_)) => End::Failed,
+        }
+    }
+
+    /// What a call said when it failed.
+    pub(crate) fn error(&self) -> Option<String> {
+        let run = match &self.run {
+            Ended::Returned(Err(error)) => Some(error.to_string()),
+            _ => None,
+        };
+        let drop = match &self.drop {
+            Some(Ended::Returned(Err(error))) => Some(format!("drop: {error}")),
+            _ => None,
+        };
+        drop.or(run)
+    }
+}
+
+/// Whether a fault of the network, or a drop, gave calls a reason to fail.
+fn has_reason(layer: &Layer) -> bool {
+    let reason = |act: &Act| matches!(act, Act::Fault { .. } | Act::Drop);
+    layer
+        .struck()
+        .iter()
+        .any(|struck| struck.times > 0 && reason(&struck.strike.act))
+}
+
+/// Everything that a run is judged with.
+pub(crate) struct Bench<'a, W> {
+    pub(crate) world: &'a Arc<W>,
+    pub(crate) layer: Arc<Layer>,
+    pub(crate) pipeline: &'a dyn Pipeline,
+    pub(crate) beside: Option<&'a dyn Pipeline>,
+    pub(crate) before: [Before; 2],
+    pub(crate) settings: &'a Settings,
+}
+
+impl<W: World> Bench<'_, W> {
+    fn bounds(&self) -> &Bounds {
+        &self.settings.bounds
+    }
+
+    async fn left(&self, may_stay: &MayStay) -> Result<Vec<Leftover>, WorldError> {
+        let ours = self.pipeline.ours();
+        let mut found = Vec::new();
+        for (server, before) in Server::BOTH.into_iter().zip(&self.before) {
+            let census = self.world.census(server).await?;
+            found.extend(left(server, &census, before, &ours, may_stay));
+        }
+        Ok(found)
+    }
+
+    /// Looks until nothing is left or `bound` has passed.
+    async fn settle(&self, may_stay: &MayStay, bound: Duration) -> Result<Vec<Leftover>, WorldError> {
+        let clock = self.layer.clock();
+        let start = clock.now();
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let found = self.left(may_stay).await?;
+            let passed = clock.now().saturating_sub(start);
+            if found.is_empty() || passed >= bound {
+                return Ok(found);
+            }
+            clock.sleep(pause.min(bound - passed)).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    /// The drop has returned and the run goes on: its sessions still have a moment, all else is gone.
+    pub(crate) async fn after_drop_while_run_goes_on(
+        &self,
+        supervision: &Supervision<'_>,
+    ) -> Result<Vec<Leftover>, WorldError> {
+        let Some(report) = supervision.drop_report() else {
+            return Ok(Vec::new());
+        };
+        let may_stay = match report.may_be_left.as_slice() {
+            [] => MayStay::Nothing,
+            named => MayStay::Named(named.to_vec()),
+        };
+        let mut found = self.left(&may_stay).await?;
+        found.retain(|leftover| !matches!(leftover, Leftover::Session(_)));
+        Ok(found)
+    }
+
+    /// What the end of the run leaves that it may not.
+    pub(crate) async fn judge(&self, course: &Course) -> Result<Vec<Leftover>, WorldError> {
+        let end = course.end(&self.layer);
+        let mut found = self.calls(course);
+        let may_stay = end.may_stay();
+        let mut left = self.settle(&may_stay, self.bound(&end, course)).await?;
+        let longer = end.slot_creation_bound(self.bounds(), &self.pipeline.budget());
+        if let Some(longer) = longer
+            && !left.is_empty()
+            && left.iter().all(Leftover::is_slot_creation)
+        {
+            left = self.settle(&may_stay, longer).await?;
+        }
+        found.extend(left);
+        found.extend(self.sessions(course).await?);
+        if let Ended::Returned(Ok(_)) = course.run {
+            found.extend(self.rows(self.pipeline).await?);
+        }
+        Ok(found)
+    }
+
+    fn bound(&self, end: &End, course: &Course) -> Duration {
+        let mut bound = end.bound(self.bounds());
+        if course.run_went_on {
+            bound = bound.max(self.bounds().noticed);
+        }
+        if matches!(end, End::DropOk) {
+            return bound;
+        }
+        for server in Server::BOTH {
+            let severed = self.layer.severed(course.run_id, server);
+            if severed.unnoticed > 0 {
+                bound = bound.max(self.bounds().silent);
+            } else if severed.closed > 0 {
+                bound = bound.max(self.bounds().noticed);
+            }
+        }
+        bound
+    }
+
+    /// Calls that hung, or failed without a reason.
+    fn calls(&self, course: &Course) -> Vec<Leftover> {
+        let reason = has_reason(&self.layer);
+        let mut found = Vec::new();
+        found.extend(finding(Call::Run, &course.run, self.bounds().run, reason));
+        if let Some(drop) = &course.drop {
+            let faults = Server::BOTH.map(|server| self.layer.severed(course.run_id, server));
+            let reason = faults
+                .iter()
+                .any(|severed| severed.closed + severed.unnoticed > 0);
+            found.extend(finding(Call::Drop, drop, self.bounds().drop, reason));
+        }
+        if let Some(beside) = &course.beside {
+            found.extend(finding(Call::Neighbour, beside, self.bounds().run, false));
+        }
+        found
+    }
+
+    /// Sessions: within the budget, and not growing with the work.
+    async fn sessions(&self, course: &Course) -> Result<Vec<Leftover>, WorldError> {
+        let (ours, budget) = (self.pipeline.ours(), self.pipeline.budget());
+        let partitions = match course.run {
+            Ended::Returned(Ok(report)) => report.partitions,
+            _ => 0,
+        };
+        let roles = self.layer.roles(course.run_id);
+        let mut found = Vec::new();
+        for (server, allowed) in [
+            (Server::Source, budget.source_sessions),
+            (Server::Target, budget.target_sessions),
+        ] {
+            let opened = self.layer.traffic(course.run_id, server).peak;
+            let of_server = roles.iter().filter(|((at, _), _)| *at == server);
+            let largest = of_server.max_by_key(|(_, traffic)| traffic.peak);
+            if opened > allowed {
+                found.push(match largest {
+                    Some(((_, role), traffic)) if partitions >= 3 && traffic.peak * 2 >= partitions => {
+                        let (role, sessions) = (role.clone(), traffic.peak);
+                        Leftover::Growth {
+                            server,
+                            role,
+                            sessions,
+                            partitions,
+                            allowed,
+                        }
+                    }
+                    _ => Leftover::OverBudget {
+                        server,
+                        sessions: opened,
+                        allowed,
+                    },
+                });
+                continue;
+            }
+            let severed = self.layer.severed(course.run_id, server);
+            let beside = if course.drop.is_some() {
+                budget.drop_sessions
+            } else {
+                0
+            };
+            let allowed = allowed + beside + severed.closed + severed.unnoticed;
+            let sessions = self.world.peak_sessions(server, &ours.session_prefix).await?;
+            if sessions > allowed {
+                found.push(Leftover::OverBudget {
+                    server,
+                    sessions,
+                    allowed,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the target holds the source's rows.
+    async fn rows(&self, pipeline: &dyn Pipeline) -> Result<Vec<Leftover>, WorldError> {
+        let mut found = Vec::new();
+        for pair in pipeline.tables() {
+            let mut balance: BTreeMap<Vec<Option<String>>, i64> = BTreeMap::new();
+            for (server, table, sign) in [
+                (Server::Source, &pair.source, 1),
+                (Server::Target, &pair.target, -1),
+            ] {
+                for row in self.world.sql(server, &format!("SELECT * FROM {table}")).await? {
+                    *balance.entry(row.0).or_default() += sign;
+                }
+            }
+            let sum = |sign: i64| {
+                let of_sign = balance.values().filter(|count| **count * sign > 0);
+                of_sign
+                    .map(|count| usize::try_from(count.abs()).expect("a number of rows"))
+                    .sum::<usize>()
+            };
+            let (missing, surplus) = (sum(1), sum(-1));
+            if missing + surplus > 0 {
+                found.push(Leftover::RowsDiffer {
+                    table: pair.target,
+                    missing,
+                    surplus,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// What comes after a judged end: the next run where the plan asks for one, the last drop, and a long
+    /// look.
+    pub(crate) async fn aftermath(&self, course: &Course, then: Then) -> Result<Vec<Leftover>, WorldError> {
+        self.layer.heal();
+        if course.end(&self.layer) == End::DropOk {
+            return self.lasting().await;
+        }
+        if then == Then::RunThenDrop {
+            let process = Process::start(self.world, &self.layer, "next run");
+            let run = Running::new(process, self.bounds().run, |env| self.pipeline.run(env));
+            let ended = run.alone(&self.layer).await;
+            let mut found = Vec::from_iter(finding(Call::NextRun, &ended, self.bounds().run, false));
+            found.extend(self.left(&MayStay::SlotAndPublication).await?);
+            found.extend(self.rows(self.pipeline).await?);
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        let mut found = self.drop_at_last("last drop", self.pipeline).await?;
+        found.extend(self.left(&MayStay::Nothing).await?);
+        if found.is_empty() {
+            found = self.lasting().await?;
+        }
+        if let Some(beside) = self.beside {
+            found.extend(self.rows(beside).await?);
+            found.extend(self.drop_at_last("drop beside", beside).await?);
+        }
+        Ok(found)
+    }
+
+    async fn drop_at_last(&self, label: &str, pipeline: &dyn Pipeline) -> Result<Vec<Leftover>, WorldError> {
+        let process = Process::start(self.world, &self.layer, label);
+        let drop = Running::new(process, self.bounds().drop, |env| pipeline.drop_all(env));
+        let ended = drop.alone(&self.layer).await;
+        let mut found = Vec::from_iter(finding(Call::LastDrop, &ended, self.bounds().drop, false));
+        if let Ended::Returned(Ok(DropReport { may_be_left, .. })) = ended
+            && !may_be_left.is_empty()
+        {
+            found.push(Leftover::NoPromise {
+                call: Call::LastDrop,
+                may_be_left,
+            });
+        }
+        Ok(found)
+    }
+
+    /// What came back after a drop that promised that nothing is left.
+    async fn lasting(&self) -> Result<Vec<Leftover>, WorldError> {
+        let lasting = self.bounds().lasting;
+        if lasting.is_zero() {
+            return Ok(Vec::new());
+        }
+        self.layer.clock().sleep(lasting).await;
+        self.left(&MayStay::Nothing).await
+    }
+
+    /// What of somebody else's was removed or ended.
+    pub(crate) async fn touched(&self) -> Result<Vec<Leftover>, WorldError> {
+        let mut found = Vec::new();
+        for (server, before) in Server::BOTH.into_iter().zip(&self.before) {
+            found.extend(before.touched(server, &self.world.census(server).await?));
+        }
+        Ok(found)
+    }
+}
+
+fn finding<T>(call: Call, ended: &Ended<T>, bound: Duration, reason: bool) -> Option<Leftover> {
+    match ended {
+        Ended::Hung => Some(Leftover::DidNotEnd { call, bound }),
+        Ended::Returned(Err(error)) if !reason => Some(Leftover::Failed {
+            call,
+            error: error.to_string(),
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,312 @@
+//! What should not be there, and the one place that says so to people.
+//!
+//! The words are the same in both worlds: no pids, no ages; those are in [`Leftover::detail`].
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::census::{SessionSeen, SlotSeen};
+use crate::world::Server;
+
+/// A session that is left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLeft {
+    /// Where.
+    pub server: Server,
+    /// What the census saw.
+    pub seen: SessionSeen,
+    /// Whether no slot and no publication of the pipeline is left on that server: an oracle that looks at
+    /// those alone finds nothing.
+    pub rest_is_gone: bool,
+}
+
+/// A replication slot that is left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotLeft {
+    /// Where.
+    pub server: Server,
+    /// What the census saw.
+    pub seen: SlotSeen,
+}
+
+/// A call of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    /// The run of the plan.
+    Run,
+    /// The drop from another process.
+    Drop,
+    /// The run after the one of the plan.
+    NextRun,
+    /// The drop after everything.
+    LastDrop,
+    /// The run of the other pipeline beside.
+    Neighbour,
+}
+
+/// Something of somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Foreign {
+    /// A session, by its `application_name`.
+    Session(String),
+    /// A replication slot.
+    Slot(String),
+    /// A publication.
+    Publication(String),
+}
+
+/// A broken invariant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leftover {
+    /// A session is left.
+    Session(SessionLeft),
+    /// A replication slot is left.
+    Slot(SlotLeft),
+    /// A publication is left.
+    Publication {
+        /// Where.
+        server: Server,
+        /// Its name.
+        name: String,
+    },
+    /// Sessions grew with the number of partitions.
+    Growth {
+        /// Where.
+        server: Server,
+        /// The role of the connections that grew.
+        role: String,
+        /// How many of that role there were at one instant.
+        sessions: usize,
+        /// How many partitions were copied.
+        partitions: usize,
+        /// How many sessions of all roles the pipeline may have.
+        allowed: usize,
+    },
+    /// More sessions at one instant than the pipeline may have.
+    OverBudget {
+        /// Where.
+        server: Server,
+        /// How many there were.
+        sessions: usize,
+        /// How many it may have.
+        allowed: usize,
+    },
+    /// Something of somebody else was removed or ended.
+    ForeignTouched {
+        /// Where.
+        server: Server,
+        /// What.
+        object: Foreign,
+    },
+    /// The pipeline says that it is complete, and the target's rows are not the source's.
+    RowsDiffer {
+        /// The table, as the target names it.
+        table: String,
+        /// Rows of the source that the target has not.
+        missing: usize,
+        /// Rows of the target that the source has not.
+        surplus: usize,
+    },
+    /// A call did not return.
+    DidNotEnd {
+        /// Which.
+        call: Call,
+        /// How long it was given.
+        bound: Duration,
+    },
+    /// A call failed although nothing stood in its way.
+    Failed {
+        /// Which.
+        call: Call,
+        /// What it said.
+        error: String,
+    },
+    /// A drop with both servers in reach did not promise that nothing is left.
+    NoPromise {
+        /// Which.
+        call: Call,
+        /// What it said may be left.
+        may_be_left: Vec<String>,
+    },
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Call::Run => "the run",
+            Call::Drop => "the drop",
+            Call::NextRun => "the next run",
+            Call::LastDrop => "the last drop",
+            Call::Neighbour => "the other pipeline beside",
+        })
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Foreign::Session(name) => write!(f, "session `{name}`"),
+            Foreign::Slot(name) => write!(f, "slot `{name}`"),
+            Foreign::Publication(name) => write!(f, "publication `{name}`"),
+        }
+    }
+}
+
+impl fmt::Display for SessionLeft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SessionSeen {
+            application_name,
+            walsender,
+            state,
+            ..
+        } = &self.seen;
+        let kind = if *walsender { "walsender" } else { "session" };
+        write!(
+            f,
+            "{}: {kind} `{application_name}` is left `{state}`",
+            self.server
+        )?;
+        if self.seen.pinned_xmin_age.is_some() {
+            f.write_str(" and pins xmin")?;
+        }
+        if self.seen.waits_for_lock {
+            f.write_str(", waiting for a lock")?;
+        }
+        if self.rest_is_gone {
+            f.write_str("; its slot and publication are gone")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for SlotLeft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.seen.temporary {
+            "temporary"
+        } else {
+            "permanent"
+        };
+        let state = match (&self.seen.confirmed_flush_lsn, self.seen.active_pid) {
+            (None, Some(_)) => "still being created",
+            (_, Some(_)) => "active",
+            (_, None) => "inactive",
+        };
+        write!(
+            f,
+            "{}: {kind} slot `{}` is left, {state}",
+            self.server, self.seen.name
+        )
+    }
+}
+
+impl fmt::Display for Leftover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Leftover::Session(session) => session.fmt(f),
+            Leftover::Slot(slot) => slot.fmt(f),
+            Leftover::Publication { server, name } => write!(f, "{server}: publication `{name}` is left"),
+            Leftover::Growth {
+                server,
+                role,
+                sessions,
+                partitions,
+                allowed,
+            } => write!(
+                f,
+                "{server}: sessions `{role}` grow with the number of partitions: \
+                 {sessions} at once for {partitions} partitions, where {allowed} in all are allowed"
+            ),
+            Leftover::OverBudget {
+                server,
+                sessions,
+                allowed,
+            } => {
+                write!(
+                    f,
+                    "{server}: {sessions} sessions at once, where {allowed} are allowed"
+                )
+            }
+            Leftover::ForeignTouched { server, object } => {
+                write!(f, "{server}: {object} of somebody else is gone")
+            }
+            Leftover::RowsDiffer {
+                table,
+                missing,
+                surplus,
+            } => {
+                write!(
+                    f,
+                    "target: {table} lacks {missing} rows of the source and has {surplus} others"
+                )
+            }
+            Leftover::DidNotEnd { call, bound } => write!(f, "{call} did not return within {bound:?}"),
+            Leftover::Failed { call, error } => write!(f, "{call} failed with nothing in its way: {error}"),
+            Leftover::NoPromise { call, may_be_left } => {
+                write!(f, "{call} had both servers in reach, and says that may be left: ")?;
+                f.write_str(&may_be_left.join(", "))
+            }
+        }
+    }
+}
+
+impl Leftover {
+    /// What differs from run to run: pids, waits, ages, the last statement.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Leftover::Session(SessionLeft { seen, .. }) => {
+                let mut detail = format!("pid {}, open for {:?}", seen.pid, seen.connected_for);
+                if let Some(age) = seen.transaction_for {
+                    detail.push_str(&format!(", in a transaction for {age:?}"));
+                }
+                if let Some(wait) = &seen.wait {
+                    detail.push_str(&format!(", waits in {wait}"));
+                }
+                if let Some(age) = seen.pinned_xmin_age {
+                    detail.push_str(&format!(", xmin is {age} transactions old"));
+                }
+                detail.push_str(&format!(", statement: {}", seen.query));
+                Some(detail)
+            }
+            Leftover::Slot(SlotLeft { seen, .. }) => {
+                let wal = seen
+                    .retained_wal_bytes
+                    .map(|bytes| format!("retains {bytes} bytes of WAL"));
+                let pid = seen.active_pid.map(|pid| format!("held by pid {pid}"));
+                let parts: Vec<String> = pid.into_iter().chain(wal).collect();
+                (!parts.is_empty()).then(|| parts.join(", "))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is a slot creation that the server has not finished or given up.
+    pub fn is_slot_creation(&self) -> bool {
+        match self {
+            Leftover::Session(left) => left.seen.walsender && left.seen.waits_for_lock,
+            Leftover::Slot(left) => left.seen.confirmed_flush_lsn.is_none() && left.seen.active_pid.is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// All findings for people: one line each, equal lines once with their number.
+pub fn render(leftovers: &[Leftover]) -> String {
+    let mut lines: Vec<(String, usize)> = Vec::new();
+    for leftover in leftovers {
+        let line = leftover.to_string();
+        match lines.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, times)) => *times += 1,
+            None => lines.push((line, 1)),
+        }
+    }
+    let line = |(line, times): (String, usize)| match times {
+        1 => line,
+        times => format!("{line} (×{times})"),
+    };
+    lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,275 @@
+//! The event log: what happened in a run, in order, with virtual time, and a hash over all of it.
+//!
+//! It holds kinds and meanings, never raw bytes, sizes, pids or addresses (DESIGN: Determinism). It is on the
+//! path of every message, so an event is a few numbers; texts are interned.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use leftover_core::clock::{Instant, SharedClock};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::world::Server;
+
+/// One connection, as every run of the same scenario names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Actor {
+    /// The process that opened it: `run`, `drop`, `run 2`, …
+    pub process: String,
+    /// The server at its other end.
+    pub server: Server,
+    /// The role part of its `application_name`, or all of that name, or `cancel`.
+    pub role: String,
+    /// The how-many-eth connection of that process, server and role it is, from 1.
+    pub connection: u32,
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}: {} {} #{}",
+            self.process, self.server, self.role, self.connection
+        )
+    }
+}
+
+/// An interned text of one log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Text(u32);
+
+/// An actor of one log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ActorId(u32);
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The client handed this message to the network.
+    Sent(Text),
+    /// This message was delivered to the client.
+    Received(Text),
+    /// The server's FIN or RST reached the client.
+    ServerClosed,
+    /// The client closed its end.
+    Closed,
+    /// A fault of the plan struck.
+    Struck(Text),
+    /// Something happened to a whole process or to the run.
+    Note(Text),
+}
+
+impl Event {
+    fn code(self) -> (u8, Option<Text>) {
+        match self {
+            Event::Sent(text) => (1, Some(text)),
+            Event::Received(text) => (2, Some(text)),
+            Event::ServerClosed => (3, None),
+            Event::Closed => (4, None),
+            Event::Struck(text) => (5, Some(text)),
+            Event::Note(text) => (6, Some(text)),
+        }
+    }
+}
+
+/// One entry; a run of equal [`Event::Sent`] or [`Event::Received`] of bulk data is one entry.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    at: Instant,
+    actor: Option<ActorId>,
+    event: Event,
+    times: u32,
+}
+
+/// One entry for people and for comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The time since the run began.
+    pub at: Duration,
+    /// Which connection, or `None` for the run itself.
+    pub actor: Option<Actor>,
+    /// Which way the message went, when it was one.
+    pub way: Option<Way>,
+    /// The message's kind, or what happened.
+    pub what: String,
+    /// How many times in a row.
+    pub times: u32,
+}
+
+impl std::fmt::Display for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:>12.6} ", self.at.as_secs_f64())?;
+        if let Some(actor) = &self.actor {
+            write!(f, "{actor} ")?;
+        }
+        match self.way {
+            Some(Way::Sent) => f.write_str("> ")?,
+            Some(Way::Received) => f.write_str("< ")?,
+            None => {}
+        }
+        f.write_str(&self.what)?;
+        if self.times > 1 {
+            write!(f, " ×{}", self.times)?;
+        }
+        Ok(())
+    }
+}
+
+/// Which way a message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// From the client to the server.
+    Sent,
+    /// From the server to the client.
+    Received,
+}
+
+#[derive(Default)]
+struct Inner {
+    ids: BTreeMap<Box<str>, Text>,
+    texts: Vec<Box<str>>,
+    actors: Vec<Actor>,
+    entries: Vec<Entry>,
+}
+
+/// The log of one run.
+pub struct EventLog {
+    clock: SharedClock,
+    start: Instant,
+    inner: Mutex<Inner>,
+}
+
+impl EventLog {
+    /// An empty log whose time starts now.
+    pub fn new(clock: SharedClock) -> Self {
+        let start = clock.now();
+        EventLog {
+            clock,
+            start,
+            inner: Mutex::new(Inner::default()),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no code panics while it holds the log")
+    }
+
+    /// The time since the run began.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.now().saturating_sub(self.start)
+    }
+
+    /// Interns a text.
+    pub fn text(&self, text: &str) -> Text {
+        let mut inner = self.inner();
+        if let Some(id) = inner.ids.get(text) {
+            return *id;
+        }
+        let id = Text(u32::try_from(inner.texts.len()).expect("fewer than 2^32 texts"));
+        inner.texts.push(text.into());
+        inner.ids.insert(text.into(), id);
+        id
+    }
+
+    /// Makes a connection known.
+    pub fn actor(&self, actor: Actor) -> ActorId {
+        let mut inner = self.inner();
+        let id = ActorId(u32::try_from(inner.actors.len()).expect("fewer than 2^32 connections"));
+        inner.actors.push(actor);
+        id
+    }
+
+    /// Adds an event. `bulk` events are merged with an equal one just before.
+    pub fn push(&self, actor: Option<ActorId>, event: Event, bulk: bool) {
+        let at = self.elapsed();
+        let mut inner = self.inner();
+        if bulk
+            && let Some(last) = inner.entries.last_mut()
+            && last.actor == actor
+            && last.event == event
+        {
+            last.times += 1;
+            return;
+        }
+        inner.entries.push(Entry {
+            at,
+            actor,
+            event,
+            times: 1,
+        });
+    }
+
+    /// Adds something that happened to the run itself.
+    pub fn note(&self, what: &str) {
+        let text = self.text(what);
+        self.push(None, Event::Note(text), false);
+    }
+
+    /// All entries, in order.
+    pub fn records(&self) -> Vec<Record> {
+        let inner = self.inner();
+        let text = |id: Text| inner.texts[id.0 as usize].to_string();
+        let record = |entry: &Entry| {
+            let (way, what) = match entry.event {
+                Event::Sent(id) => (Some(Way::Sent), text(id)),
+                Event::Received(id) => (Some(Way::Received), text(id)),
+                Event::ServerClosed => (None, "the server closed".to_owned()),
+                Event::Closed => (None, "closed".to_owned()),
+                Event::Struck(id) => (None, format!("struck: {}", text(id))),
+                Event::Note(id) => (None, text(id)),
+            };
+            let actor = entry.actor.map(|id| inner.actors[id.0 as usize].clone());
+            Record {
+                at: entry.at,
+                actor,
+                way,
+                what,
+                times: entry.times,
+            }
+        };
+        inner.entries.iter().map(record).collect()
+    }
+
+    /// The number of entries.
+    pub fn len(&self) -> usize {
+        self.inner().entries.len()
+    }
+
+    /// Whether nothing has happened.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A hash over every event, the end state and the length.
+    pub fn hash(&self, end_state: &str) -> u64 {
+        let inner = self.inner();
+        let mut hash = Xxh3::new();
+        for actor in &inner.actors {
+            for part in [actor.process.as_str(), actor.role.as_str()] {
+                hash.update(part.as_bytes());
+                hash.update(&[0]);
+            }
+            hash.update(&[actor.server as u8]);
+            hash.update(&actor.connection.to_le_bytes());
+        }
+        for text in &inner.texts {
+            hash.update(text.as_bytes());
+            hash.update(&[0]);
+        }
+        for entry in &inner.entries {
+            let (code, text) = entry.event.code();
+            let mut bytes = [0u8; 21];
+            let nanos = u64::try_from(entry.at.as_nanos()).expect("a run is shorter than 500 years");
+            bytes[..8].copy_from_slice(&nanos.to_le_bytes());
+            bytes[8] = code;
+            bytes[9..13].copy_from_slice(&entry.actor.map_or(u32::MAX, |a| a.0).to_le_bytes());
+            bytes[13..17].copy_from_slice(&text.map_or(u32::MAX, |t| t.0).to_le_bytes());
+            bytes[17..21].copy_from_slice(&entry.times.to_le_bytes());
+            hash.update(&bytes);
+        }
+        hash.update(end_state.as_bytes());
+        hash.update(&(inner.entries.len() as u64).to_le_bytes());
+        hash.digest()
+    }
+}

@@ -1,0 +1,209 @@
+//! One run of a scenario, from an empty world to its verdict.
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::fault::Layer;
+use crate::fault::plan::Plan;
+use crate::invariant::{Before, Bounds};
+use crate::judge::{Bench, Course};
+use crate::leftover::Leftover;
+use crate::neighbour::{self, Neighbours};
+use crate::pipeline::Pipeline;
+use crate::process::Process;
+use crate::scenario::{Recon, Scenario};
+use crate::supervise::{Milestone, Running, Supervision};
+use crate::verdict::{Outcome, Verdict};
+use crate::world::{Server, World, WorldError};
+
+/// How runs are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// Until when things may stay.
+    pub bounds: Bounds,
+}
+
+/// Why a run could not be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The world failed.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// The plan asks for a fault that this world has no means for.
+    #[error("this world cannot do that: {0}")]
+    Impossible(String),
+    /// The run without faults, from which plans are drawn, was not clean.
+    #[error("without any fault: {0}")]
+    NotCalm(String),
+}
+
+/// Runs `scenario` without faults, and returns what it did beside its outcome.
+///
+/// # Errors
+/// When the world failed.
+pub async fn record<W: World>(
+    world: &Arc<W>,
+    scenario: &Scenario,
+    seed: u64,
+    settings: &Settings,
+) -> Result<(Recon, Outcome), RunError> {
+    let outcome = run_plan(world, scenario, seed, &Plan::calm(), settings).await?;
+    let recon = Recon::of(&outcome.records(), outcome.polls, outcome.duration);
+    Ok((recon, outcome))
+}
+
+/// Runs `scenario` with the plan that `seed` draws from `recon`.
+///
+/// # Errors
+/// When the world failed or cannot do what the plan asks for.
+pub async fn run_scenario<W: World>(
+    world: &Arc<W>,
+    scenario: &Scenario,
+    seed: u64,
+    recon: &Recon,
+    settings: &Settings,
+) -> Result<Outcome, RunError> {
+    run_plan(world, scenario, seed, &scenario.plan(seed, recon), settings).await
+}
+
+/// Runs `scenario` with `plan`.
+///
+/// # Errors
+/// When the world failed or cannot do what the plan asks for.
+pub async fn run_plan<W: World>(
+    world: &Arc<W>,
+    scenario: &Scenario,
+    seed: u64,
+    plan: &Plan,
+    settings: &Settings,
+) -> Result<Outcome, RunError> {
+    world.reset().await?;
+    for (server, sql) in [
+        (Server::Source, &scenario.source),
+        (Server::Target, &scenario.target),
+    ] {
+        if !sql.is_empty() {
+            world.sql(server, sql).await?;
+        }
+    }
+    let pipeline = (scenario.build)();
+    let beside = scenario.beside.map(|build| build());
+    let neighbours = Neighbours::settle(world, &pipeline.ours().lookalikes).await?;
+    let mut before = [
+        Before::of(&world.census(Server::Source).await?),
+        Before::of(&world.census(Server::Target).await?),
+    ];
+    for before in &mut before {
+        before.passing(neighbour::BLOCKER);
+        if let Some(beside) = &beside {
+            before.beside(beside.ours());
+        }
+    }
+    let mut blocker = match scenario.blocker {
+        Some(blocker) => Some(neighbour::block(world, blocker).await?),
+        None => None,
+    };
+    let bench = Bench {
+        world,
+        layer: Layer::new(plan, world.clock()),
+        pipeline: &*pipeline,
+        beside: beside.as_deref(),
+        before,
+        settings,
+    };
+    let mut judged = Box::pin(drive(&bench, plan));
+    let (course, leftovers) = std::future::poll_fn(|cx| {
+        if let Some(holding) = &mut blocker
+            && let Poll::Ready(end) = holding.as_mut().poll(cx)
+        {
+            blocker = None;
+            if let Err(error) = end {
+                return Poll::Ready(Err(RunError::World(error)));
+            }
+        }
+        judged.as_mut().poll(cx)
+    })
+    .await?;
+    drop(judged);
+    neighbours.leave().await;
+    if let Some(problem) = bench.layer.impossible() {
+        return Err(RunError::Impossible(problem));
+    }
+    Ok(outcome(&bench, scenario, seed, plan, course, leftovers))
+}
+
+async fn drive<W: World>(bench: &Bench<'_, W>, plan: &Plan) -> Result<(Course, Vec<Leftover>), RunError> {
+    let (layer, bounds, pipeline) = (&bench.layer, &bench.settings.bounds, bench.pipeline);
+    let process = Process::start(bench.world, layer, "run");
+    let run_id = process.id();
+    let run = Running::new(process, bounds.run, |env| pipeline.run(env));
+    let beside = bench.beside.map(|other| {
+        let process = Process::start(bench.world, layer, "beside");
+        Running::new(process, bounds.run, |env| Pipeline::run(other, env))
+    });
+    let start_drop = || Process::start(bench.world, layer, "drop");
+    let mut supervision = Supervision::new(pipeline, layer.clone(), run, beside, start_drop, bounds.drop);
+    let mut early = Vec::new();
+    let mut run_went_on = false;
+    while let Milestone::DropEnded = supervision.next().await {
+        run_went_on = true;
+        early = bench.after_drop_while_run_goes_on(&supervision).await?;
+    }
+    let polls = supervision.run_polls();
+    let (run, drop, beside) = supervision.ends();
+    let course = Course {
+        run_id,
+        run,
+        drop,
+        beside,
+        polls,
+        run_went_on,
+        duration: layer.log().elapsed(),
+    };
+    let mut leftovers = bench.judge(&course).await?;
+    leftovers.splice(0..0, early);
+    if leftovers.is_empty() {
+        leftovers = bench.aftermath(&course, plan.then).await?;
+    }
+    leftovers.extend(bench.touched().await?);
+    Ok((course, leftovers))
+}
+
+fn outcome<W: World>(
+    bench: &Bench<'_, W>,
+    scenario: &Scenario,
+    seed: u64,
+    plan: &Plan,
+    course: Course,
+    leftovers: Vec<Leftover>,
+) -> Outcome {
+    let struck = bench.layer.struck();
+    let missed: Vec<_> = struck
+        .iter()
+        .filter(|struck| struck.times == 0)
+        .map(|struck| struck.strike.clone())
+        .collect();
+    let verdict = match (leftovers.is_empty(), missed.is_empty()) {
+        (false, _) => Verdict::Left(leftovers),
+        (true, false) => Verdict::NotStruck(missed),
+        (true, true) => Verdict::Clean,
+    };
+    let end = course.end(&bench.layer);
+    let log = bench.layer.log();
+    let hash = log.hash(&format!("{end}; {verdict}"));
+    Outcome {
+        scenario: scenario.name.to_owned(),
+        seed,
+        world: bench.world.describe(),
+        plan: plan.clone(),
+        struck,
+        error: course.error(),
+        end,
+        verdict,
+        polls: course.polls,
+        duration: course.duration,
+        hash,
+        events: log.len(),
+        layer: bench.layer.clone(),
+    }
+}

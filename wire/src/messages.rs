@@ -1,0 +1,132 @@
+//! Messages on a byte stream, for the connections that tokio-postgres does not know.
+
+use bytes::BytesMut;
+use leftover_core::error::{ConnectionError, ServerError};
+use postgres_protocol::message::backend::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::dial::BoxedStream;
+use crate::error;
+
+/// How much is asked of the stream at once.
+const READ_BYTES: usize = 8 * 1024;
+
+/// What a server may still say after Terminate; more than this is not a server that is going away.
+const LAST_WORDS_BYTES: usize = 1 << 20;
+
+/// A byte stream, read and written message by message.
+pub(crate) struct Messages {
+    stream: BoxedStream,
+    inbound: BytesMut,
+    /// What is to be sent next: `postgres_protocol::message::frontend` writes here.
+    pub(crate) outbound: BytesMut,
+    sent: bool,
+    /// A failed write is reported when reading ends: until then the server's FATAL may be readable (OB-22).
+    write_error: Option<String>,
+}
+
+impl Messages {
+    pub(crate) fn new(stream: BoxedStream) -> Messages {
+        Messages {
+            stream,
+            inbound: BytesMut::new(),
+            outbound: BytesMut::new(),
+            sent: false,
+            write_error: None,
+        }
+    }
+
+    /// Sends what has been written to [`Messages::outbound`].
+    pub(crate) async fn send(&mut self) {
+        let outbound = self.outbound.split();
+        if self.write_error.is_some() {
+            return;
+        }
+        let written = match self.stream.write_all(&outbound).await {
+            Ok(()) => self.stream.flush().await,
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(()) => self.sent = true,
+            Err(error) => self.write_error = Some(error.to_string()),
+        }
+    }
+
+    /// The next message that is part of an answer: not a notice, nor a changed setting. A FATAL is the end of
+    /// every answer and comes as an error.
+    pub(crate) async fn next(&mut self) -> Result<Message, ConnectionError> {
+        loop {
+            let parsed = Message::parse(&mut self.inbound);
+            match parsed.map_err(|problem| ConnectionError::Protocol(problem.to_string()))? {
+                Some(Message::NoticeResponse(body)) => {
+                    let notice = error::from_fields(body.fields())?;
+                    tracing::debug!(
+                        severity = notice.severity,
+                        code = notice.code,
+                        "{}",
+                        notice.message
+                    );
+                }
+                Some(Message::ParameterStatus(_) | Message::NotificationResponse(_)) => {}
+                Some(Message::ErrorResponse(body)) => {
+                    let error = error::from_fields(body.fields())?;
+                    if error.is_fatal() {
+                        return Err(ConnectionError::Server(error));
+                    }
+                    return Ok(Message::ErrorResponse(body));
+                }
+                Some(message) => return Ok(message),
+                None => self.read().await?,
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), ConnectionError> {
+        self.inbound.reserve(READ_BYTES);
+        let why = match self.stream.read_buf(&mut self.inbound).await {
+            Ok(0) => error::CLOSED.to_owned(),
+            Ok(_) => return Ok(()),
+            Err(error) => error.to_string(),
+        };
+        Err(match self.write_error.take() {
+            Some(reason) if !self.sent => ConnectionError::Unreachable { reason },
+            Some(reason) => error::lost(reason),
+            None => error::lost(why),
+        })
+    }
+
+    /// Says Terminate and reads until the server's EOF; says whether it came.
+    pub(crate) async fn terminate(mut self) -> bool {
+        postgres_protocol::message::frontend::terminate(&mut self.outbound);
+        self.send().await;
+        self.write_error.is_none() && self.read_to_eof().await
+    }
+
+    /// Reads until the server's EOF; says whether it came.
+    pub(crate) async fn read_to_eof(mut self) -> bool {
+        let mut total = 0;
+        while total <= LAST_WORDS_BYTES {
+            self.inbound.clear();
+            self.inbound.reserve(READ_BYTES);
+            match self.stream.read_buf(&mut self.inbound).await {
+                Ok(0) => return true,
+                Ok(read) => total += read,
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+}
+
+/// A message that does not belong here.
+pub(crate) fn unexpected(what: &str) -> ConnectionError {
+    ConnectionError::Protocol(format!("an unexpected message {what}"))
+}
+
+/// Whether the server ended the session with this error.
+pub(crate) fn fatal(error: &ConnectionError) -> Option<&ServerError> {
+    match error {
+        ConnectionError::Server(error) if error.is_fatal() => Some(error),
+        _ => None,
+    }
+}

@@ -1,0 +1,140 @@
+//! What a startup packet says.
+
+use leftover_core::connection::Startup;
+
+use crate::login::Login;
+
+/// The parameters of a startup packet, and the password that may be asked for after it.
+pub(crate) struct Parameters {
+    pub(crate) user: String,
+    pub(crate) password: Option<String>,
+    pub(crate) database: String,
+    pub(crate) application_name: String,
+    /// The `options` parameter: `-c name=value …`. Empty when there are no settings.
+    pub(crate) options: String,
+}
+
+impl Parameters {
+    pub(crate) fn new(login: &Login, startup: &Startup, options: Option<&str>) -> Parameters {
+        let settings = options_of(&startup.settings);
+        let options = match options {
+            // Of two `-c` for one setting the last one wins: ours, which bound what we hold.
+            Some(given) if !settings.is_empty() => format!("{given} {settings}"),
+            Some(given) => given.to_owned(),
+            None => settings,
+        };
+        Parameters {
+            user: login.user.clone(),
+            password: login.password.clone(),
+            database: login.database.clone(),
+            application_name: startup.application_name.clone(),
+            options,
+        }
+    }
+
+    /// The configuration of an ordinary session. TLS is off: the stream is used as it is.
+    pub(crate) fn session(&self) -> tokio_postgres::Config {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .user(&self.user)
+            .dbname(&self.database)
+            .application_name(&self.application_name)
+            .ssl_mode(tokio_postgres::config::SslMode::Disable);
+        if let Some(password) = &self.password {
+            config.password(password);
+        }
+        if !self.options.is_empty() {
+            config.options(&self.options);
+        }
+        config
+    }
+
+    /// The pairs of a walsender's startup packet.
+    pub(crate) fn walsender(&self) -> Vec<(&str, &str)> {
+        let mut pairs = vec![
+            ("client_encoding", "UTF8"),
+            ("user", &self.user),
+            ("database", &self.database),
+            ("replication", "database"),
+            ("application_name", &self.application_name),
+        ];
+        if !self.options.is_empty() {
+            pairs.push(("options", &self.options));
+        }
+        pairs
+    }
+}
+
+/// `-c name=value` for each setting. The server splits at white space, and takes what follows a backslash as it
+/// is (`pg_split_opts`).
+fn options_of(settings: &[(String, String)]) -> String {
+    let mut options = String::new();
+    for (name, value) in settings {
+        if !options.is_empty() {
+            options.push(' ');
+        }
+        options.push_str("-c ");
+        for part in [name, "=", value] {
+            for character in part.chars() {
+                if character.is_whitespace() || character == '\\' {
+                    options.push('\\');
+                }
+                options.push(character);
+            }
+        }
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::options_of;
+    use proptest::prelude::*;
+
+    /// How the server splits `options` (`pg_split_opts` in `postinit.c`).
+    fn split_as_the_server_does(options: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut characters = options.chars().peekable();
+        loop {
+            while characters
+                .next_if(|c| c.is_ascii_whitespace() || *c == '\x0b')
+                .is_some()
+            {}
+            if characters.peek().is_none() {
+                return words;
+            }
+            let mut word = String::new();
+            while let Some(c) = characters.next_if(|c| !(c.is_ascii_whitespace() || *c == '\x0b')) {
+                if c == '\\' {
+                    word.extend(characters.next());
+                } else {
+                    word.push(c);
+                }
+            }
+            words.push(word);
+        }
+    }
+
+    #[test]
+    fn settings_are_written_as_the_command_line_of_the_server() {
+        let settings = [
+            ("a".to_owned(), "1 2\\3".to_owned()),
+            ("b.c".to_owned(), "x".to_owned()),
+        ];
+        assert_eq!(options_of(&settings), r"-c a=1\ 2\\3 -c b.c=x");
+    }
+
+    proptest! {
+        #[test]
+        fn the_server_reads_back_every_setting(
+            settings in prop::collection::vec(("[a-z_.]{1,8}", "[ -~\t\u{e4}\u{2003}]{0,12}"), 0..4)
+        ) {
+            let words = split_as_the_server_does(&options_of(&settings));
+            let expected: Vec<String> = settings
+                .iter()
+                .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")])
+                .collect();
+            prop_assert_eq!(words, expected);
+        }
+    }
+}
