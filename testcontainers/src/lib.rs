@@ -27,7 +27,6 @@
 
 mod admin;
 mod census;
-mod clock;
 pub mod link;
 pub mod options;
 mod reaper;
