@@ -1,0 +1,43 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::census;
+use crate::exit::Exit;
+
+/// Finds what Postgres replication code leaves behind: connections, transactions, snapshots, slots,
+/// publications, running queries.
+///
+/// Exit codes: 0 clean, 1 something was left behind, 2 wrong usage, 3 it could not run.
+#[derive(Debug, Parser)]
+#[command(name = "leftover", version, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what is held on a live server, by whom, since when, and what it costs
+    Census(census::Args),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    pub fn run(self) -> Exit {
+        match self.command {
+            Command::Census(args) => on_tokio(census::run(args)),
+        }
+    }
+}
+
+/// Runs on real time and real sockets, on this thread.
+fn on_tokio(command: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            Exit::CouldNotRun
+        }
+    }
+}
