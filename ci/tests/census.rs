@@ -53,7 +53,8 @@ fn slot(name: &str, temporary: bool) -> NewSlot {
 
 #[tokio::test]
 async fn it_names_an_open_transaction_and_an_exported_snapshot() {
-    let cluster = cluster::shared().await;
+    // Its own: another test's census is a session like any other.
+    let cluster = Cluster::start();
     let connector = cluster.connector();
     let mut open = connector.session(&named("psql")).await.unwrap();
     open.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
