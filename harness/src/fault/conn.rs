@@ -1,19 +1,18 @@
 //! One connection's state: where the message boundaries are, and what has struck it.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
 
+use super::flow::{Flow, Met};
 use super::layer::{Deferred, Layer, ProcessId};
 use super::message::{self, Frame, Opening};
 use super::plan::{Act, Fault, Scope, When};
-use crate::log::{Actor, ActorId, Event, Text, Way};
+use crate::log::{Actor, ActorId, Event, Way};
 use crate::world::{Link, Server};
 
 /// What is left of a connection for its client.
@@ -30,50 +29,6 @@ pub(super) enum Gate {
     Reset,
     /// Nothing happens any more: stalled, or of a process that is about to end.
     Held,
-}
-
-/// One direction of the traffic.
-#[derive(Default)]
-struct Flow {
-    buffer: BytesMut,
-    /// Bytes at the front of the buffer that may pass.
-    ready: usize,
-    /// Bytes of the current message that are not in the buffer yet and may pass.
-    rest: usize,
-    /// Strikes when nothing is ready any more.
-    barrier: Option<Act>,
-    /// The message at the boundary, whose strikes are known.
-    met: Option<Met>,
-    counts: BTreeMap<Text, u32>,
-}
-
-/// A message that has met the plan and has not passed yet.
-struct Met {
-    text: Text,
-    bulk: bool,
-    length: usize,
-    after: Option<Act>,
-}
-
-impl Flow {
-    fn at_boundary(&self) -> bool {
-        self.rest == 0 && self.barrier.is_none()
-    }
-
-    fn drained(&self) -> bool {
-        self.ready == 0 && self.rest == 0
-    }
-
-    fn took(&mut self, count: usize) {
-        self.buffer.advance(count);
-        self.ready -= count;
-    }
-
-    fn gave(&mut self, count: usize) {
-        let more = count.min(self.rest);
-        self.rest -= more;
-        self.ready += more;
-    }
 }
 
 /// What opens the connection, as far as it has come.
@@ -96,6 +51,8 @@ pub(super) struct Conn<L> {
     pub(super) server: Server,
     pub(super) deferred: Vec<Deferred>,
     pub(super) wakers: [Option<Waker>; 2],
+    /// A strike has changed what the other half waits for.
+    pub(super) struck: bool,
     name: Option<(ActorId, Actor)>,
     session: bool,
     phase: Phase,
@@ -118,6 +75,7 @@ impl<L: Link> Conn<L> {
             server,
             deferred: Vec::new(),
             wakers: [None, None],
+            struck: false,
             name: None,
             session: false,
             phase: Phase::Opening,
@@ -186,6 +144,7 @@ impl<L: Link> Conn<L> {
     /// An act of the plan strikes at a message of this connection.
     fn act(&mut self, act: Act, way: Way) {
         self.layer.log_strike(self.id(), &act);
+        self.struck = true;
         match act {
             Act::Fault {
                 fault: Fault::Delay(by),
@@ -450,14 +409,5 @@ impl<L: Link> Conn<L> {
             length,
             after,
         });
-    }
-}
-
-impl Flow {
-    /// Lets the message at the boundary pass.
-    fn pass(&mut self, length: usize) {
-        let now = length.min(self.buffer.len() - self.ready);
-        self.ready += now;
-        self.rest = length - now;
     }
 }

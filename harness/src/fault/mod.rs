@@ -9,6 +9,7 @@
 //! a run share), `conn` (one connection's state), `stream` (its `AsyncRead + AsyncWrite`).
 
 mod conn;
+mod flow;
 mod layer;
 pub mod message;
 pub mod plan;

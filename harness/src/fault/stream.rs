@@ -109,7 +109,7 @@ impl<L: Link> FaultStream<L> {
         half: usize,
         poll: impl FnOnce(&mut Conn<L>, &mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let (polled, deferred, layer) = {
+        let (polled, wakers, deferred, layer) = {
             let mut conn = self.shared.conn();
             if !conn.wakers[half]
                 .as_ref()
@@ -118,11 +118,18 @@ impl<L: Link> FaultStream<L> {
                 conn.wakers[half] = Some(cx.waker().clone());
             }
             let polled = poll(&mut conn, cx);
-            if conn.deferred.is_empty() {
+            if !std::mem::take(&mut conn.struck) {
                 return polled;
             }
-            (polled, std::mem::take(&mut conn.deferred), conn.layer.clone())
+            let wakers = std::mem::take(&mut conn.wakers);
+            (
+                polled,
+                wakers,
+                std::mem::take(&mut conn.deferred),
+                conn.layer.clone(),
+            )
         };
+        wakers.into_iter().flatten().for_each(Waker::wake);
         layer.perform(deferred);
         polled
     }

@@ -1,0 +1,170 @@
+//! A pipeline with switches for what it does wrong.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use leftover_core::connection::{Closed, Connector as _, Session as _, Startup};
+use leftover_harness::pipeline::{
+    Budget, DropReport, Lookalikes, Ours, Pipeline, PipelineError, RunReport, TablePair,
+};
+use leftover_harness::process::Env;
+use leftover_wire::session::Session;
+
+/// What it does wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    Nothing,
+    /// It keeps its session when it ends, in any way.
+    KeepsSession,
+    /// It opens a session for each partition and keeps them until the end.
+    Grows,
+    /// Its drop leaves the publication and says that it did not.
+    DropsHalf,
+    /// Its drop removes a publication with a similar name.
+    DropsSimilar,
+    /// It waits for ever.
+    Hangs,
+}
+
+pub struct Toy {
+    fault: Fault,
+    kept: Mutex<Vec<Session>>,
+}
+
+pub fn startup(role: &str) -> Startup {
+    Startup {
+        application_name: format!("leftover/toy/1/{role}/1"),
+        settings: Vec::new(),
+    }
+}
+
+impl Toy {
+    pub fn boxed(fault: Fault) -> Box<dyn Pipeline> {
+        Box::new(Toy {
+            fault,
+            kept: Mutex::default(),
+        })
+    }
+
+    fn keep(&self, session: Session) {
+        self.kept.lock().expect("no panic").push(session);
+    }
+
+    async fn load(&self, env: Env) -> Result<RunReport, PipelineError> {
+        let mut control = env
+            .source
+            .session(&startup("control"))
+            .await
+            .map_err(PipelineError::new)?;
+        control
+            .query("CREATE PUBLICATION toy")
+            .await
+            .map_err(PipelineError::new)?;
+        control
+            .query("SELECT pg_create_logical_replication_slot('toy')")
+            .await
+            .map_err(PipelineError::new)?;
+        if self.fault == Fault::Hangs {
+            env.clock.sleep(Duration::from_secs(1_000_000)).await;
+        }
+        if self.fault == Fault::KeepsSession {
+            let mut holder = env
+                .source
+                .session(&startup("holder"))
+                .await
+                .map_err(PipelineError::new)?;
+            holder.query("BEGIN").await.map_err(PipelineError::new)?;
+            self.keep(holder);
+        }
+        for _ in 0..4 {
+            let mut worker = env
+                .source
+                .session(&startup("worker"))
+                .await
+                .map_err(PipelineError::new)?;
+            worker.query("SELECT 1").await.map_err(PipelineError::new)?;
+            env.clock.sleep(Duration::from_millis(100)).await;
+            if self.fault == Fault::Grows {
+                self.keep(worker);
+            } else if worker.close().await != Closed::Released {
+                return Err(PipelineError("a worker's end is unknown".to_owned()));
+            }
+        }
+        let kept = std::mem::take(&mut *self.kept.lock().expect("no panic"));
+        if self.fault == Fault::KeepsSession {
+            *self.kept.lock().expect("no panic") = kept;
+        }
+        if control.close().await != Closed::Released {
+            return Err(PipelineError("the control session's end is unknown".to_owned()));
+        }
+        Ok(RunReport {
+            partitions: 4,
+            rows: 4,
+        })
+    }
+
+    async fn remove(&self, env: Env) -> Result<DropReport, PipelineError> {
+        let mut control = env
+            .source
+            .session(&startup("drop"))
+            .await
+            .map_err(PipelineError::new)?;
+        let mut statements = vec!["SELECT pg_drop_replication_slot('toy')"];
+        if self.fault != Fault::DropsHalf {
+            statements.push("DROP PUBLICATION toy");
+        }
+        if self.fault == Fault::DropsSimilar {
+            statements.push("DROP PUBLICATION toy_");
+        }
+        for sql in statements {
+            control.query(sql).await.map_err(PipelineError::new)?;
+        }
+        match control.close().await {
+            Closed::Released => Ok(DropReport::default()),
+            Closed::Unknown => Err(PipelineError("the drop's end is unknown".to_owned())),
+        }
+    }
+}
+
+impl Pipeline for Toy {
+    fn name(&self) -> &str {
+        "toy"
+    }
+
+    fn run(&self, env: Env) -> BoxFuture<'_, Result<RunReport, PipelineError>> {
+        Box::pin(self.load(env))
+    }
+
+    fn drop_all(&self, env: Env) -> BoxFuture<'_, Result<DropReport, PipelineError>> {
+        Box::pin(self.remove(env))
+    }
+
+    fn ours(&self) -> Ours {
+        let lookalikes = Lookalikes {
+            session: Some("leftover/toy_/1/control/1".to_owned()),
+            slot: Some("toy_".to_owned()),
+            publication: Some("toy_".to_owned()),
+        };
+        Ours {
+            lookalikes,
+            ..Ours::exactly("leftover/toy/", &["toy"], &["toy"])
+        }
+    }
+
+    fn budget(&self) -> Budget {
+        Budget {
+            source_sessions: 3,
+            target_sessions: 0,
+            drop_sessions: 1,
+            slot_creation: Duration::from_secs(10),
+        }
+    }
+
+    fn tables(&self) -> Vec<TablePair> {
+        vec![TablePair {
+            source: "t".to_owned(),
+            target: "t".to_owned(),
+        }]
+    }
+}
