@@ -119,6 +119,7 @@ impl Recon {
             boundaries,
             polls,
             duration,
+            exact,
         }
     }
 }
