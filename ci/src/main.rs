@@ -1,1 +1,20 @@
-fn main() {}
+//! The `leftover` command: `list`, `gate`, `replay`, `mirror`, `census`.
+//!
+//! [`cli`] is the map of what it can do; each command is a module of its name. Exit codes are in [`exit`].
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cli;
+mod exit;
+mod mirror;
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(std::io::stderr)
+        .init();
+    cli::Cli::parse().run().into()
+}

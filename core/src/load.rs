@@ -39,6 +39,20 @@ pub(crate) async fn load<C: Connector>(
     unreachable!("the loop above ends by returning")
 }
 
+/// Cleans up after a load that failed. Whoever dropped the mirror or took it over has already done so.
+pub(crate) async fn clean_up_after<C: Connector>(
+    context: &Arc<Context<C>>,
+    progress: &Progress,
+    run: &Run,
+    error: &LoadError,
+) {
+    if matches!(error, LoadError::Dropped { .. }) {
+        return;
+    }
+    let cleaned = clean_up(context, progress, run).await;
+    tracing::info!(?cleaned, %error, "cleaned up after a failed load");
+}
+
 /// Removes what a load that failed or was stopped has left: its sessions, and its slot, which would retain
 /// write-ahead log for a snapshot that nobody holds any more.
 pub(crate) async fn clean_up<C: Connector>(

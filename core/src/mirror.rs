@@ -66,9 +66,8 @@ impl<C: Connector> Mirror<C> {
     pub async fn load(&self) -> Result<Loaded, LoadError> {
         let mut run = Run::default();
         let result = load::load(&self.context, &self.progress, &mut run).await;
-        if result.is_err() {
-            let cleaned = load::clean_up(&self.context, &self.progress, &run).await;
-            tracing::info!(?cleaned, "cleaned up after a failed load");
+        if let Err(error) = &result {
+            load::clean_up_after(&self.context, &self.progress, &run, error).await;
         }
         self.progress.enter(Phase::Done);
         result
@@ -90,8 +89,7 @@ impl<C: Connector> Mirror<C> {
         let outcome = match result {
             Some(Ok(loaded)) => Ok(LoadOutcome::Loaded(loaded)),
             Some(Err(error)) => {
-                let cleaned = load::clean_up(&self.context, &self.progress, &run).await;
-                tracing::info!(?cleaned, "cleaned up after a failed load");
+                load::clean_up_after(&self.context, &self.progress, &run, &error).await;
                 Err(error)
             }
             None => Ok(LoadOutcome::Stopped(

@@ -126,8 +126,7 @@ impl Record {
             .map(drop)
     }
 
-    /// Opens the transaction that writes a partition, and claims the partition in it. `false` when the
-    /// attempt is no longer the current one.
+    /// Opens the transaction that writes a partition, and claims the partition in it.
     pub(crate) async fn begin_partition<C: Connector>(
         &self,
         on: &mut Client<C>,
@@ -138,8 +137,11 @@ impl Record {
         let step = format!("claiming {partition}");
         let sql =
             format!("BEGIN; SELECT 1 FROM {schema}.attempt WHERE attempt = {attempt} AND state = 'loading'");
-        if on.query(&step, &sql).await?.is_empty() {
-            return Ok(Claim::Superseded);
+        match on.query(&step, &sql).await {
+            Ok(rows) if rows.is_empty() => return Ok(Claim::Superseded),
+            Ok(_) => {}
+            Err(failure) if is_removed(&failure) => return Ok(Claim::Superseded),
+            Err(failure) => return Err(failure),
         }
         let sql = format!(
             "INSERT INTO {schema}.partition VALUES ({attempt}, {}, {}, {}) ON CONFLICT DO NOTHING RETURNING 1",
@@ -166,7 +168,11 @@ impl Record {
             "UPDATE {schema}.attempt SET state = 'loaded', consistent_point = '{point}' \
             WHERE attempt = {attempt} AND state <> 'abandoned' RETURNING 1"
         );
-        Ok(!on.query("marking the load complete", &sql).await?.is_empty())
+        match on.query("marking the load complete", &sql).await {
+            Ok(rows) => Ok(!rows.is_empty()),
+            Err(failure) if is_removed(&failure) => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Removes the record. `false` when there was none.
@@ -180,6 +186,11 @@ impl Record {
         on.query("removing the record", &sql).await?;
         Ok(existed)
     }
+}
+
+/// Whether the record is gone: a drop has removed it, or its schema with it.
+fn is_removed(failure: &Failure) -> bool {
+    failure.has_code("42P01") || failure.has_code("3F000")
 }
 
 /// What became of a claim on a partition.

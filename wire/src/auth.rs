@@ -17,7 +17,10 @@ use crate::messages::{Messages, unexpected};
 use crate::startup::Parameters;
 
 /// Logs in and returns the backend's key once the server is ready for a query.
-pub(crate) async fn log_in(messages: &mut Messages, parameters: &Parameters) -> Result<BackendKey, ConnectionError> {
+pub(crate) async fn log_in(
+    messages: &mut Messages,
+    parameters: &Parameters,
+) -> Result<BackendKey, ConnectionError> {
     frontend::startup_message(parameters.walsender(), &mut messages.outbound).map_err(encode)?;
     messages.send().await;
     authenticate(messages, parameters).await?;
@@ -25,7 +28,10 @@ pub(crate) async fn log_in(messages: &mut Messages, parameters: &Parameters) -> 
     loop {
         match reply(messages).await? {
             Message::BackendKeyData(body) => {
-                backend = Some(BackendKey { pid: body.process_id(), secret: body.secret_key() });
+                backend = Some(BackendKey {
+                    pid: body.process_id(),
+                    secret: body.secret_key(),
+                });
             }
             Message::ReadyForQuery(_) => {
                 return backend.ok_or_else(|| misuse("the server did not name its backend"));
@@ -42,11 +48,19 @@ async fn authenticate(messages: &mut Messages, parameters: &Parameters) -> Resul
             send_password(messages, password(parameters)?.as_bytes()).await?;
         }
         Message::AuthenticationMd5Password(body) => {
-            let hash = md5_hash(parameters.user.as_bytes(), password(parameters)?.as_bytes(), body.salt());
+            let hash = md5_hash(
+                parameters.user.as_bytes(),
+                password(parameters)?.as_bytes(),
+                body.salt(),
+            );
             send_password(messages, hash.as_bytes()).await?;
         }
         Message::AuthenticationSasl(body) => scram(messages, &body, password(parameters)?).await?,
-        _ => return Err(misuse("the server asks for an authentication method that is not supported")),
+        _ => {
+            return Err(misuse(
+                "the server asks for an authentication method that is not supported",
+            ));
+        }
     }
     match reply(messages).await? {
         Message::AuthenticationOk => Ok(()),
@@ -68,7 +82,8 @@ async fn scram(
         return Err(misuse("the server offers no SASL mechanism that is supported"));
     }
     let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
-    frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), &mut messages.outbound).map_err(encode)?;
+    frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), &mut messages.outbound)
+        .map_err(encode)?;
     messages.send().await;
     match reply(messages).await? {
         Message::AuthenticationSaslContinue(body) => scram.update(body.data()).map_err(protocol)?,
@@ -89,7 +104,10 @@ async fn send_password(messages: &mut Messages, password: &[u8]) -> Result<(), C
 }
 
 fn password(parameters: &Parameters) -> Result<&str, ConnectionError> {
-    parameters.password.as_deref().ok_or_else(|| misuse("the server asks for a password and none was given"))
+    parameters
+        .password
+        .as_deref()
+        .ok_or_else(|| misuse("the server asks for a password and none was given"))
 }
 
 /// The next message; during startup every error is the end.

@@ -15,7 +15,10 @@ const ANSWER_BYTES: usize = 64 * 1024;
 pub(crate) async fn cancel(mut stream: BoxedStream, target: BackendKey) -> Result<(), ConnectionError> {
     let mut request = BytesMut::new();
     postgres_protocol::message::frontend::cancel_request(target.pid, target.secret, &mut request);
-    stream.write_all(&request).await.map_err(|error| unreachable(&error))?;
+    stream
+        .write_all(&request)
+        .await
+        .map_err(|error| unreachable(&error))?;
     stream.flush().await.map_err(|error| lost(error.to_string()))?;
     let mut buffer = [0; 1024];
     let mut total = 0;
@@ -26,7 +29,9 @@ pub(crate) async fn cancel(mut stream: BoxedStream, target: BackendKey) -> Resul
             Err(error) => return Err(lost(error.to_string())),
         }
         if total > ANSWER_BYTES {
-            return Err(ConnectionError::Protocol("an answer to a cancel request".to_owned()));
+            return Err(ConnectionError::Protocol(
+                "an answer to a cancel request".to_owned(),
+            ));
         }
     }
 }

@@ -26,13 +26,21 @@ pub struct Connector {
 /// A connector to a real server, over TCP or a Unix socket.
 pub fn connector(server: &Server) -> Connector {
     let dial = Arc::new(TcpDial::new(server.address.clone()));
-    Connector { dial, login: server.login.clone(), options: server.options.clone() }
+    Connector {
+        dial,
+        login: server.login.clone(),
+        options: server.options.clone(),
+    }
 }
 
 impl Connector {
     /// A connector that logs in as `login` on the byte streams that `dial` opens.
     pub fn new(dial: SharedDial, login: Login) -> Connector {
-        Connector { dial, login, options: None }
+        Connector {
+            dial,
+            login,
+            options: None,
+        }
     }
 
     async fn open(&self) -> Result<BoxedStream, ConnectionError> {

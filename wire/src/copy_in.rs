@@ -40,14 +40,23 @@ impl Session {
         match self.driver.drive(self.client.copy_in(&statement)).await {
             Ok(sink) => {
                 // The server is ready again only after this COPY, but an error may already have come.
-                let mark = Mark { errors: before.errors, ..self.driver.tap.mark() };
+                let mark = Mark {
+                    errors: before.errors,
+                    ..self.driver.tap.mark()
+                };
                 let gathered = BytesMut::new();
-                self.copy = Copy::In(CopyIn { sink: Box::pin(sink), mark, gathered, _statement: statement });
+                self.copy = Copy::In(CopyIn {
+                    sink: Box::pin(sink),
+                    mark,
+                    gathered,
+                    _statement: statement,
+                });
                 Ok(())
             }
             Err(why) => {
                 if self.driver.ended().is_none() && !self.driver.tap.skip_copy_fail() {
-                    self.driver.end(misuse("a refused COPY left the connection out of step"));
+                    self.driver
+                        .end(misuse("a refused COPY left the connection out of step"));
                 }
                 Err(why)
             }
@@ -55,7 +64,9 @@ impl Session {
     }
 
     pub(crate) async fn send_copy_in(&mut self, data: Bytes) -> Result<(), ConnectionError> {
-        let Copy::In(copy) = &mut self.copy else { return Err(misuse("no COPY IN is running")) };
+        let Copy::In(copy) = &mut self.copy else {
+            return Err(misuse("no COPY IN is running"));
+        };
         let message = if copy.gathered.is_empty() && data.len() >= MESSAGE_BYTES / 2 {
             data
         } else {
@@ -72,7 +83,9 @@ impl Session {
     }
 
     pub(crate) async fn finish_copy_in(&mut self) -> Result<u64, ConnectionError> {
-        let Copy::In(copy) = &mut self.copy else { return Err(misuse("no COPY IN is running")) };
+        let Copy::In(copy) = &mut self.copy else {
+            return Err(misuse("no COPY IN is running"));
+        };
         match copy.finish(&mut self.driver).await {
             Ok(rows) => {
                 self.copy = Copy::None;

@@ -44,12 +44,18 @@ impl Session {
         self.no_copy()?;
         let statement = self.driver.drive(self.client.prepare(sql)).await?;
         let replies = self.driver.drive(self.client.copy_out(&statement)).await?;
-        self.copy = Copy::Out(CopyOut { replies: Box::pin(replies), phase: Phase::Data, _statement: statement });
+        self.copy = Copy::Out(CopyOut {
+            replies: Box::pin(replies),
+            phase: Phase::Data,
+            _statement: statement,
+        });
         Ok(())
     }
 
     pub(crate) async fn next_of_copy_out(&mut self) -> Result<Option<Bytes>, ConnectionError> {
-        let Copy::Out(copy) = &mut self.copy else { return Err(misuse("no COPY OUT is running")) };
+        let Copy::Out(copy) = &mut self.copy else {
+            return Err(misuse("no COPY OUT is running"));
+        };
         let driver = &mut self.driver;
         let outcome = poll_fn(|cx| copy.poll_next(driver, cx)).await;
         if !matches!(outcome, Ok(Some(_))) {
@@ -94,12 +100,16 @@ impl CopyOut {
     fn take_buffered(&mut self, piece: &mut Piece, cx: &mut Context<'_>) -> bool {
         let mut progress = false;
         while piece.bytes < PIECE_BYTES && !matches!(self.phase, Phase::Ended(_)) {
-            let Poll::Ready(reply) = self.replies.as_mut().poll_next(cx) else { break };
+            let Poll::Ready(reply) = self.replies.as_mut().poll_next(cx) else {
+                break;
+            };
             progress = true;
             match (&mut self.phase, reply) {
                 (Phase::Data, Some(Ok(data))) => piece.push(data),
                 (Phase::Data, None) => self.phase = Phase::Ending(None),
-                (Phase::Data, Some(Err(error))) if is_error(&error) => self.phase = Phase::Ending(Some(error)),
+                (Phase::Data, Some(Err(error))) if is_error(&error) => {
+                    self.phase = Phase::Ending(Some(error))
+                }
                 (Phase::Data, Some(Err(error))) => self.phase = Phase::Ended(Some(error)),
                 // The replies to a request are closed when its `ReadyForQuery` has been read.
                 (Phase::Ending(earlier), Some(Err(error))) if error.is_closed() => {
@@ -119,7 +129,9 @@ impl CopyOut {
 
 /// Whether the server will be ready again after `error`.
 fn is_error(error: &Error) -> bool {
-    error.as_db_error().is_some_and(|error| !crate::error::server_error(error).is_fatal())
+    error
+        .as_db_error()
+        .is_some_and(|error| !crate::error::server_error(error).is_fatal())
 }
 
 /// Data that is being gathered.
@@ -147,6 +159,10 @@ impl Piece {
     }
 
     fn join(self) -> Bytes {
-        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
+        if self.joined.is_empty() {
+            self.first
+        } else {
+            self.joined.freeze()
+        }
     }
 }

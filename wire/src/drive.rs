@@ -28,7 +28,12 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(connection: Connection<Tap, NoTlsStream>, tap: Tap) -> Driver {
-        Driver { connection: Some(connection), tap, ended: None, last_notice: None }
+        Driver {
+            connection: Some(connection),
+            tap,
+            ended: None,
+            last_notice: None,
+        }
     }
 
     /// Why no operation is possible any more, if so.
@@ -65,13 +70,20 @@ impl Driver {
     }
 
     /// Drives the connection until `reached` says so, or until it ends.
-    pub(crate) async fn drive_until(&mut self, mut reached: impl FnMut(&Tap) -> bool) -> Result<(), ConnectionError> {
+    pub(crate) async fn drive_until(
+        &mut self,
+        mut reached: impl FnMut(&Tap) -> bool,
+    ) -> Result<(), ConnectionError> {
         poll_fn(|cx| {
             if reached(&self.tap) {
                 return Poll::Ready(());
             }
             let connection = self.poll(cx);
-            if reached(&self.tap) { Poll::Ready(()) } else { connection }
+            if reached(&self.tap) {
+                Poll::Ready(())
+            } else {
+                connection
+            }
         })
         .await;
         match &self.ended {
@@ -83,7 +95,9 @@ impl Driver {
     /// Polls the connection until it waits or ends. Ready means that it has ended.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let Some(connection) = &mut self.connection else { return Poll::Ready(()) };
+            let Some(connection) = &mut self.connection else {
+                return Poll::Ready(());
+            };
             match connection.poll_message(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(message))) => self.note(&message),
@@ -104,7 +118,12 @@ impl Driver {
 
     fn note(&mut self, message: &AsyncMessage) {
         if let AsyncMessage::Notice(notice) = message {
-            tracing::debug!(severity = notice.severity(), code = notice.code().code(), "{}", notice.message());
+            tracing::debug!(
+                severity = notice.severity(),
+                code = notice.code().code(),
+                "{}",
+                notice.message()
+            );
             if notice.code().code().starts_with("57P") {
                 self.last_notice = Some(error::server_error(notice).to_string());
             }

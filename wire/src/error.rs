@@ -10,12 +10,16 @@ use tokio_postgres::fallible_iterator::FallibleIterator;
 
 /// The network said no before anything was sent.
 pub(crate) fn unreachable(error: &io::Error) -> ConnectionError {
-    ConnectionError::Unreachable { reason: error.to_string() }
+    ConnectionError::Unreachable {
+        reason: error.to_string(),
+    }
 }
 
 /// The connection broke.
 pub(crate) fn lost(reason: impl Into<String>) -> ConnectionError {
-    ConnectionError::Lost { reason: reason.into() }
+    ConnectionError::Lost {
+        reason: reason.into(),
+    }
 }
 
 /// The server closed the connection without a word.
@@ -45,7 +49,10 @@ pub(crate) fn server_error(error: &DbError) -> ServerError {
 pub(crate) fn from_fields(mut fields: ErrorFields<'_>) -> Result<ServerError, ConnectionError> {
     let mut error = ServerError::default();
     let mut translated = String::new();
-    while let Some(field) = fields.next().map_err(|problem| ConnectionError::Protocol(problem.to_string()))? {
+    while let Some(field) = fields
+        .next()
+        .map_err(|problem| ConnectionError::Protocol(problem.to_string()))?
+    {
         let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
         match field.type_() {
             b'V' => error.severity = value,
@@ -69,7 +76,12 @@ pub(crate) fn other(error: &tokio_postgres::Error) -> ConnectionError {
     let cause = error.source();
     match cause.and_then(|cause| cause.downcast_ref::<io::Error>()) {
         // A message that cannot be parsed is reported as one of these too.
-        Some(io) if !matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+        Some(io)
+            if !matches!(
+                io.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+            ) =>
+        {
             lost(io.to_string())
         }
         _ => ConnectionError::Protocol(match cause {

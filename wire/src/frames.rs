@@ -82,7 +82,10 @@ impl Frames {
             }
             BACKEND_KEY_DATA_TAG => {
                 if let Ok(Some(Message::BackendKeyData(body))) = Message::parse(&mut self.kept) {
-                    self.backend = Some(BackendKey { pid: body.process_id(), secret: body.secret_key() });
+                    self.backend = Some(BackendKey {
+                        pid: body.process_id(),
+                        secret: body.secret_key(),
+                    });
                 }
             }
             _ => return,

@@ -27,7 +27,13 @@ pub(crate) struct Messages {
 
 impl Messages {
     pub(crate) fn new(stream: BoxedStream) -> Messages {
-        Messages { stream, inbound: BytesMut::new(), outbound: BytesMut::new(), sent: false, write_error: None }
+        Messages {
+            stream,
+            inbound: BytesMut::new(),
+            outbound: BytesMut::new(),
+            sent: false,
+            write_error: None,
+        }
     }
 
     /// Sends what has been written to [`Messages::outbound`].
@@ -54,7 +60,12 @@ impl Messages {
             match parsed.map_err(|problem| ConnectionError::Protocol(problem.to_string()))? {
                 Some(Message::NoticeResponse(body)) => {
                     let notice = error::from_fields(body.fields())?;
-                    tracing::debug!(severity = notice.severity, code = notice.code, "{}", notice.message);
+                    tracing::debug!(
+                        severity = notice.severity,
+                        code = notice.code,
+                        "{}",
+                        notice.message
+                    );
                 }
                 Some(Message::ParameterStatus(_) | Message::NotificationResponse(_)) => {}
                 Some(Message::ErrorResponse(body)) => {

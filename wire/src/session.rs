@@ -39,12 +39,23 @@ pub(crate) enum Copy {
 }
 
 impl Session {
-    pub(crate) async fn start(stream: BoxedStream, parameters: &Parameters) -> Result<Session, ConnectionError> {
+    pub(crate) async fn start(
+        stream: BoxedStream,
+        parameters: &Parameters,
+    ) -> Result<Session, ConnectionError> {
         let tap = Tap::new(stream);
         let connected = parameters.session().connect_raw(tap.clone(), NoTls).await;
         let (client, connection) = connected.map_err(|problem| drive::startup_failed(&tap, &problem))?;
-        let backend = tap.backend().ok_or_else(|| misuse("the server did not name its backend"))?;
-        Ok(Session { copy: Copy::None, client, driver: Driver::new(connection, tap), busy: false, backend })
+        let backend = tap
+            .backend()
+            .ok_or_else(|| misuse("the server did not name its backend"))?;
+        Ok(Session {
+            copy: Copy::None,
+            client,
+            driver: Driver::new(connection, tap),
+            busy: false,
+            backend,
+        })
     }
 
     /// Starts an operation. Until [`Session::done`] the session counts as interrupted.
@@ -75,7 +86,11 @@ impl Session {
 
     async fn simple_query(&mut self, sql: &str) -> Result<Vec<Row>, ConnectionError> {
         self.no_copy()?;
-        let Answer { rows, messages, error } = self.driver.drive(run(&self.client, sql)).await?;
+        let Answer {
+            rows,
+            messages,
+            error,
+        } = self.driver.drive(run(&self.client, sql)).await?;
         match error {
             Some(problem) => self.driver.settle(Some(Err(problem))),
             // Every statement, and the lack of one, is answered by something. Nothing at all is the end of an
@@ -87,7 +102,13 @@ impl Session {
 
     /// Terminate, flush, and the server's EOF.
     async fn terminate(self) -> Closed {
-        let Session { copy, client, mut driver, busy, .. } = self;
+        let Session {
+            copy,
+            client,
+            mut driver,
+            busy,
+            ..
+        } = self;
         if busy || matches!(copy, Copy::Out(_)) {
             return Closed::Unknown;
         }
@@ -117,7 +138,11 @@ struct Answer {
 /// Runs `sql` and reads until `ReadyForQuery`, after an ERROR too.
 async fn run(client: &Client, sql: &str) -> Result<Answer, Error> {
     let mut replies = pin!(client.simple_query_raw(sql).await?);
-    let mut answer = Answer { rows: Vec::new(), messages: 0, error: None };
+    let mut answer = Answer {
+        rows: Vec::new(),
+        messages: 0,
+        error: None,
+    };
     while let Some(reply) = replies.next().await {
         answer.messages += 1;
         match reply {
@@ -134,7 +159,9 @@ async fn run(client: &Client, sql: &str) -> Result<Answer, Error> {
 }
 
 fn leaves_usable(problem: &Error) -> bool {
-    problem.as_db_error().is_some_and(|error| !crate::error::server_error(error).is_fatal())
+    problem
+        .as_db_error()
+        .is_some_and(|error| !crate::error::server_error(error).is_fatal())
 }
 
 impl leftover_core::connection::Session for Session {

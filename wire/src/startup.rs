@@ -96,7 +96,10 @@ mod tests {
         let mut words = Vec::new();
         let mut characters = options.chars().peekable();
         loop {
-            while characters.next_if(|c| c.is_ascii_whitespace() || *c == '\x0b').is_some() {}
+            while characters
+                .next_if(|c| c.is_ascii_whitespace() || *c == '\x0b')
+                .is_some()
+            {}
             if characters.peek().is_none() {
                 return words;
             }
@@ -114,7 +117,10 @@ mod tests {
 
     #[test]
     fn settings_are_written_as_the_command_line_of_the_server() {
-        let settings = [("a".to_owned(), "1 2\\3".to_owned()), ("b.c".to_owned(), "x".to_owned())];
+        let settings = [
+            ("a".to_owned(), "1 2\\3".to_owned()),
+            ("b.c".to_owned(), "x".to_owned()),
+        ];
         assert_eq!(options_of(&settings), r"-c a=1\ 2\\3 -c b.c=x");
     }
 

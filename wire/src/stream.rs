@@ -77,7 +77,10 @@ impl Tap {
     /// Where the conversation is now.
     pub(crate) fn mark(&self) -> Mark {
         let state = self.state();
-        Mark { ready: state.frames.ready, errors: state.frames.errors }
+        Mark {
+            ready: state.frames.ready,
+            errors: state.frames.errors,
+        }
     }
 
     /// What the server has said since `mark`.
@@ -85,13 +88,21 @@ impl Tap {
         let state = self.state();
         Since {
             ready: state.frames.ready > mark.ready,
-            error: if state.frames.errors > mark.errors { state.frames.last_error.clone() } else { None },
+            error: if state.frames.errors > mark.errors {
+                state.frames.last_error.clone()
+            } else {
+                None
+            },
         }
     }
 
     /// The FATAL or PANIC with which the server ended the session.
     pub(crate) fn fatal(&self) -> Option<ServerError> {
-        self.state().frames.last_error.clone().filter(ServerError::is_fatal)
+        self.state()
+            .frames
+            .last_error
+            .clone()
+            .filter(ServerError::is_fatal)
     }
 
     /// The backend, once the server has named it.

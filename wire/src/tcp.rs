@@ -63,7 +63,9 @@ impl TcpDial {
                 stream.set_nodelay(true)?;
                 Ok(Box::new(stream))
             }
-            Host::Unix(directory) => Ok(Box::new(UnixStream::connect(socket_path(directory, *port)).await?)),
+            Host::Unix(directory) => Ok(Box::new(
+                UnixStream::connect(socket_path(directory, *port)).await?,
+            )),
         }
     }
 }

@@ -15,7 +15,9 @@ pub struct TokioClock {
 impl TokioClock {
     /// A clock that starts now.
     pub fn new() -> TokioClock {
-        TokioClock { start: tokio::time::Instant::now() }
+        TokioClock {
+            start: tokio::time::Instant::now(),
+        }
     }
 }
 

@@ -44,7 +44,9 @@ pub enum UrlError {
     #[error("not a connection string such as postgres://user@host:5432/database: {0}")]
     Invalid(String),
     /// It asks for TLS.
-    #[error("{0}: TLS is not supported yet; sslmode may be disable, allow or prefer, all of which mean plain text")]
+    #[error(
+        "{0}: TLS is not supported yet; sslmode may be disable, allow or prefer, all of which mean plain text"
+    )]
     TlsRequired(&'static str),
     /// It names several hosts.
     #[error("{0} hosts are given, but a mirror reads and writes one server: name that one")]
@@ -83,14 +85,27 @@ pub fn parse(url: &str) -> Result<Server, UrlError> {
         Some(user) if !user.is_empty() => user.to_owned(),
         _ => system_user().ok_or(UrlError::NoUser)?,
     };
-    let password = config.get_password().map(|bytes| String::from_utf8(bytes.to_vec()));
+    let password = config
+        .get_password()
+        .map(|bytes| String::from_utf8(bytes.to_vec()));
     let password = password.transpose().map_err(|_| UrlError::PasswordNotText)?;
     let database = match config.get_dbname() {
         Some(database) if !database.is_empty() => database.to_owned(),
         _ => user.clone(),
     };
-    let options = config.get_options().filter(|options| !options.is_empty()).map(str::to_owned);
-    Ok(Server { address, login: Login { user, password, database }, options })
+    let options = config
+        .get_options()
+        .filter(|options| !options.is_empty())
+        .map(str::to_owned);
+    Ok(Server {
+        address,
+        login: Login {
+            user,
+            password,
+            database,
+        },
+        options,
+    })
 }
 
 fn invalid(error: &tokio_postgres::Error) -> UrlError {
@@ -131,13 +146,22 @@ fn address(config: &Config) -> Result<Address, UrlError> {
 
 fn default_host(port: u16) -> Host {
     let directories = SOCKET_DIRECTORIES.into_iter().map(Path::new);
-    let found = directories.into_iter().find(|directory| socket_path(directory, port).exists());
-    found.map_or_else(|| Host::Tcp("localhost".to_owned()), |directory| Host::Unix(directory.to_owned()))
+    let found = directories
+        .into_iter()
+        .find(|directory| socket_path(directory, port).exists());
+    found.map_or_else(
+        || Host::Tcp("localhost".to_owned()),
+        |directory| Host::Unix(directory.to_owned()),
+    )
 }
 
 /// The name of the user that this process runs as.
 fn system_user() -> Option<String> {
-    let named = || ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let named = || {
+        ["USER", "LOGNAME"]
+            .into_iter()
+            .find_map(|name| std::env::var(name).ok())
+    };
     account_name().or_else(named).filter(|user| !user.is_empty())
 }
 

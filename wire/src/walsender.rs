@@ -29,10 +29,18 @@ pub struct Walsender {
 }
 
 impl Walsender {
-    pub(crate) async fn start(stream: BoxedStream, parameters: &Parameters) -> Result<Walsender, ConnectionError> {
+    pub(crate) async fn start(
+        stream: BoxedStream,
+        parameters: &Parameters,
+    ) -> Result<Walsender, ConnectionError> {
         let mut messages = Messages::new(stream);
         let backend = auth::log_in(&mut messages, parameters).await?;
-        Ok(Walsender { messages, busy: false, ended: None, backend })
+        Ok(Walsender {
+            messages,
+            busy: false,
+            ended: None,
+            backend,
+        })
     }
 
     /// Runs `command` and reads until `ReadyForQuery`.
@@ -68,7 +76,9 @@ impl Walsender {
                 Ok(Message::ErrorResponse(body)) => refused = Some(from_fields(body.fields())?),
                 Ok(Message::ReadyForQuery(_)) => return Ok((rows, refused)),
                 // A replication command of Postgres 15 answers with two of these.
-                Ok(Message::CommandComplete(_) | Message::RowDescription(_) | Message::EmptyQueryResponse) => {}
+                Ok(
+                    Message::CommandComplete(_) | Message::RowDescription(_) | Message::EmptyQueryResponse,
+                ) => {}
                 Ok(_) => return Err(unexpected("in the answer to a query")),
                 // The server's last error says more than the EOF that follows it.
                 Err(why) => {
@@ -84,13 +94,20 @@ impl Walsender {
 
 fn row(body: &DataRowBody) -> Result<Row, ConnectionError> {
     let text = |range: std::ops::Range<usize>| {
-        let bytes = body.buffer().get(range).ok_or_else(|| unexpected("with a row that ends early"))?;
-        let text = std::str::from_utf8(bytes).map_err(|problem| ConnectionError::Protocol(problem.to_string()))?;
+        let bytes = body
+            .buffer()
+            .get(range)
+            .ok_or_else(|| unexpected("with a row that ends early"))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|problem| ConnectionError::Protocol(problem.to_string()))?;
         Ok(text.to_owned())
     };
     let mut values = Vec::new();
     let mut ranges = body.ranges();
-    while let Some(range) = ranges.next().map_err(|problem| ConnectionError::Protocol(problem.to_string()))? {
+    while let Some(range) = ranges
+        .next()
+        .map_err(|problem| ConnectionError::Protocol(problem.to_string()))?
+    {
         values.push(range.map(text).transpose()?);
     }
     Ok(Row(values))

@@ -1,0 +1,86 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Exit;
+use crate::mirror;
+
+/// Finds what Postgres replication code leaves behind: connections, transactions, snapshots, slots,
+/// publications, running queries.
+///
+/// Exit codes: 0 clean, 1 something was left behind, 2 wrong usage, 3 it could not run.
+#[derive(Debug, Parser)]
+#[command(name = "leftover", version, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load one Postgres database into another, and leave nothing behind
+    #[command(subcommand)]
+    Mirror(mirror::Command),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    pub fn run(self) -> Exit {
+        match self.command {
+            Command::Mirror(command) => on_tokio(mirror::run(command)),
+        }
+    }
+}
+
+/// Runs on real time and real sockets, on this thread.
+fn on_tokio(command: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            Exit::CouldNotRun
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn bad_input_is_refused_before_anything_runs() {
+        for bad in [
+            &[
+                "leftover",
+                "mirror",
+                "drop",
+                "Bad-Name",
+                "--source",
+                "postgres://h/d",
+                "--target",
+                "postgres://h/d",
+            ][..],
+            &[
+                "leftover",
+                "mirror",
+                "drop",
+                "m",
+                "--source",
+                "http://h",
+                "--target",
+                "postgres://h/d",
+            ],
+            &["leftover", "mirror", "run", "m", "--source", "postgres://h/d"],
+        ] {
+            let error = Cli::try_parse_from(bad).expect_err("refused");
+            assert_eq!(error.exit_code(), 2, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The real world itself.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use futures_util::future::join;
+use leftover_core::clock::SharedClock;
+use leftover_core::connection::Row;
+use leftover_harness::census::Census;
+use leftover_harness::world::{Server, World, WorldError};
+use leftover_wire::login::Login;
+
+use crate::admin::Endpoint;
+use crate::clock::TokioClock;
+use crate::link::TcpLink;
+use crate::options::{Options, Provider, StartError};
+use crate::reaper::Reaper;
+use crate::sampler::Sampler;
+use crate::servers::{Pair, Running, wait_for};
+use crate::silence::Chain;
+use crate::{census, reset};
+
+/// Two real servers. Started once and reset for each run; dropping it removes all that it made.
+///
+/// It may be started, used and dropped in different runtimes, or outside of any.
+#[derive(Debug)]
+pub struct RealWorld {
+    // Fields are dropped in this order: samplers, then servers, then whatever else carries the world's id.
+    samplers: [Sampler; 2],
+    servers: Pair,
+    chain: Arc<Chain>,
+    clock: Arc<TokioClock>,
+    _reaper: Reaper,
+}
+
+impl RealWorld {
+    /// Starts two servers and resets them. Waits, for seconds: the caller's thread does nothing else.
+    ///
+    /// # Errors
+    /// When no way of getting servers worked; the error says what was tried and what to do.
+    pub fn start(options: Options) -> Result<RealWorld, StartError> {
+        let reaper = Reaper::start().map_err(StartError::Reaper)?;
+        wait_for(Pair::start(options, reaper.id()))
+            .map_err(StartError::Reaper)?
+            .and_then(|servers| {
+                let provider = servers.provider;
+                let unusable = |problem: String| StartError::Unusable { provider, problem };
+                let [source, target] = servers.endpoints.clone().map(Sampler::start);
+                let samplers = [
+                    source.map_err(|error| unusable(error.to_string()))?,
+                    target.map_err(|error| unusable(error.to_string()))?,
+                ];
+                let world = RealWorld {
+                    samplers,
+                    servers,
+                    chain: Arc::new(Chain::new(reaper.id().name())),
+                    clock: Arc::new(TokioClock::new()),
+                    _reaper: reaper,
+                };
+                let fresh = wait_for(world.reset_both()).map_err(|error| unusable(error.to_string()))?;
+                fresh.map_err(|error| unusable(error.to_string()))?;
+                Ok(world)
+            })
+    }
+
+    /// Where the servers came from; never [`Provider::Auto`].
+    pub fn provider(&self) -> Provider {
+        self.servers.provider
+    }
+
+    /// The servers' version, such as `17.5`.
+    pub fn version(&self) -> &str {
+        &self.servers.version
+    }
+
+    /// Where `server` is, as host and port.
+    pub fn address(&self, server: Server) -> (&str, u16) {
+        let endpoint = self.endpoint(server);
+        (&endpoint.host, endpoint.port)
+    }
+
+    /// The login of a superuser of `server`, in the database of [`World::login`].
+    pub fn superuser(&self, server: Server) -> Login {
+        self.endpoint(server).admin_inside()
+    }
+
+    /// Runs `sql` as [`RealWorld::superuser`].
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub async fn admin_sql(&self, server: Server, sql: &str) -> Result<Vec<Row>, WorldError> {
+        self.run(server, &self.superuser(server), sql).await
+    }
+
+    /// What `server` has written to its log.
+    ///
+    /// # Errors
+    /// When the log is out of reach, as that of a given server is.
+    pub async fn log(&self, server: Server) -> Result<String, WorldError> {
+        self.running(server)
+            .log()
+            .await
+            .map_err(|problem| WorldError::Server { server, problem })
+    }
+
+    async fn run(&self, server: Server, login: &Login, sql: &str) -> Result<Vec<Row>, WorldError> {
+        self.endpoint(server)
+            .query(login, sql)
+            .await
+            .map_err(|error| WorldError::Sql {
+                server,
+                sql: sql.to_owned(),
+                problem: error.to_string(),
+            })
+    }
+
+    async fn reset_both(&self) -> Result<(), WorldError> {
+        let reset = async |server| {
+            let problem = |problem| WorldError::Server { server, problem };
+            reset::reset(self.endpoint(server)).await.map_err(problem)
+        };
+        let (source, target) = join(reset(Server::Source), reset(Server::Target)).await;
+        source.and(target)?;
+        // Only now: with packets flowing again, the clients of the last run could have gone on.
+        self.chain.flush().map_err(|error| WorldError::Server {
+            server: Server::Source,
+            problem: format!("packets are still dropped: {error}"),
+        })?;
+        self.samplers.iter().for_each(Sampler::clear);
+        Ok(())
+    }
+
+    fn endpoint(&self, server: Server) -> &Endpoint {
+        &self.servers.endpoints[server as usize]
+    }
+
+    fn running(&self, server: Server) -> &Running {
+        &self.servers.running[server as usize]
+    }
+}
+
+impl World for RealWorld {
+    type Link = TcpLink;
+
+    fn describe(&self) -> String {
+        let version = self.version();
+        match self.provider() {
+            Provider::Container => format!("Postgres {version} (containers)"),
+            Provider::Local => format!("Postgres {version} (private clusters)"),
+            Provider::Url | Provider::Auto => format!("Postgres {version} (given)"),
+        }
+    }
+
+    fn clock(&self) -> SharedClock {
+        Arc::clone(&self.clock) as SharedClock
+    }
+
+    fn login(&self, server: Server) -> Login {
+        self.endpoint(server).login.clone()
+    }
+
+    fn dial(&self, server: Server) -> impl Future<Output = io::Result<TcpLink>> + Send + 'static {
+        let endpoint = self.endpoint(server);
+        TcpLink::connect(endpoint.host.clone(), endpoint.port, Arc::clone(&self.chain))
+    }
+
+    async fn reset(&self) -> Result<(), WorldError> {
+        self.reset_both().await
+    }
+
+    async fn sql(&self, server: Server, sql: &str) -> Result<Vec<Row>, WorldError> {
+        self.run(server, &self.login(server), sql).await
+    }
+
+    async fn census(&self, server: Server) -> Result<Census, WorldError> {
+        let problem = |error: leftover_core::error::ConnectionError| WorldError::Server {
+            server,
+            problem: format!("no census: {error}"),
+        };
+        census::take(self.endpoint(server)).await.map_err(problem)
+    }
+
+    async fn peak_sessions(&self, server: Server, prefix: &str) -> Result<usize, WorldError> {
+        Ok(self.samplers[server as usize].peak(prefix))
+    }
+
+    async fn crash_and_restart(&self, server: Server) -> Result<(), WorldError> {
+        let restarted = self.running(server).crash_and_restart().await;
+        restarted.map_err(|problem| WorldError::Server { server, problem })
+    }
+}
