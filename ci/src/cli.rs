@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
-use crate::mirror;
+use crate::{census, mirror};
 
 /// Finds what Postgres replication code leaves behind: connections, transactions, snapshots, slots,
 /// publications, running queries.
@@ -21,6 +21,8 @@ enum Command {
     /// Load one Postgres database into another, and leave nothing behind
     #[command(subcommand)]
     Mirror(mirror::Command),
+    /// Show what is held on a live server, by whom, since when, and what it costs
+    Census(census::Args),
 }
 
 impl Cli {
@@ -28,6 +30,7 @@ impl Cli {
     pub fn run(self) -> Exit {
         match self.command {
             Command::Mirror(command) => on_tokio(mirror::run(command)),
+            Command::Census(args) => on_tokio(census::run(args)),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod census;
 mod cli;
 mod exit;
 mod mirror;

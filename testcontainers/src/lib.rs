@@ -27,7 +27,6 @@
 
 mod admin;
 mod census;
-mod clock;
 pub mod link;
 pub mod options;
 mod reaper;
@@ -38,4 +37,5 @@ mod silence;
 pub mod world;
 
 pub use options::{Options, Provider, StartError};
+pub use servers::installed_majors;
 pub use world::RealWorld;

@@ -10,9 +10,9 @@ use leftover_core::connection::Row;
 use leftover_harness::census::Census;
 use leftover_harness::world::{Server, World, WorldError};
 use leftover_wire::login::Login;
+use leftover_wire::tokio_clock::TokioClock;
 
 use crate::admin::Endpoint;
-use crate::clock::TokioClock;
 use crate::link::TcpLink;
 use crate::options::{Options, Provider, StartError};
 use crate::reaper::Reaper;

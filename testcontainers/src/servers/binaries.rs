@@ -3,6 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The versions of which this machine has the binaries that private clusters are made of, oldest first.
+pub fn installed_majors() -> Vec<u32> {
+    (15..=18).filter(|&major| find(major).is_ok()).collect()
+}
+
 /// The directory with `initdb` and `postgres` of version `major`.
 pub(super) fn find(major: u32) -> Result<PathBuf, String> {
     let mut places = vec![

@@ -6,4 +6,5 @@ mod given;
 mod local;
 mod start;
 
+pub use binaries::installed_majors;
 pub(crate) use start::{Pair, Running, wait_for, we_are_root};

@@ -7,7 +7,7 @@ use std::process::Command;
 use leftover_harness::world::{Server, World};
 use leftover_testcontainers::{Provider, RealWorld};
 
-use crate::support::{block_on, start};
+use crate::support::{block_on, local_major, start};
 
 /// Set in the environment of a test that runs itself in another process.
 const INNER: &str = "LEFTOVER_TEST_INNER";
@@ -43,10 +43,10 @@ async fn serves(world: &RealWorld, major: u32) {
 }
 
 #[test]
-fn private_clusters_of_15_serve_and_leave_nothing() {
-    let world = start(Provider::Local, 15);
+fn private_clusters_serve_and_leave_nothing() {
+    let world = start(Provider::Local, local_major());
     assert_eq!(world.provider(), Provider::Local);
-    block_on(serves(&world, 15));
+    block_on(serves(&world, local_major()));
     let rows = block_on(world.admin_sql(Server::Source, "SHOW data_directory")).expect("the server answers");
     let directory = Path::new(rows[0].get(0).expect("a path"))
         .parent()
@@ -98,7 +98,7 @@ fn a_given_server_serves_and_keeps_what_is_not_ours() {
     if std::env::var_os(INNER).is_some() {
         return on_a_given_server();
     }
-    let theirs = start(Provider::Local, 15);
+    let theirs = start(Provider::Local, local_major());
     block_on(theirs.sql(Server::Source, "CREATE TABLE precious (id int)")).expect("a table can be made");
     let (host, port) = theirs.address(Server::Source);
     let superuser = theirs.superuser(Server::Source);
@@ -128,7 +128,7 @@ fn on_a_given_server() {
     let world = start(Provider::Auto, 17);
     assert_eq!(world.provider(), Provider::Url);
     block_on(async {
-        serves(&world, 15).await;
+        serves(&world, local_major()).await;
         world
             .sql(
                 Server::Source,
@@ -155,7 +155,7 @@ fn on_a_given_server() {
             0
         );
         world.reset().await.expect("a world can be reset");
-        serves(&world, 15).await;
+        serves(&world, local_major()).await;
         let refused = world
             .crash_and_restart(Server::Source)
             .await
@@ -200,7 +200,7 @@ fn a_killed_process_leaves_no_server() {
 
 /// The part that is killed.
 fn start_and_hang() {
-    let world = start(Provider::Local, 15);
+    let world = start(Provider::Local, local_major());
     for server in Server::BOTH {
         println!("\nport {}", world.address(server).1);
     }

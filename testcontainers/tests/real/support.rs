@@ -6,11 +6,18 @@ use std::time::Duration;
 use leftover_harness::census::SessionSeen;
 use leftover_harness::world::{Server, World};
 use leftover_testcontainers::link::TcpLink;
-use leftover_testcontainers::{Options, Provider, RealWorld};
+use leftover_testcontainers::{Options, Provider, RealWorld, installed_majors};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Long enough for anything that happens at all.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The oldest Postgres whose binaries this machine has.
+pub fn local_major() -> u32 {
+    *installed_majors()
+        .first()
+        .expect("there are Postgres binaries here; ci/test installs them")
+}
 
 /// Starts a world for one test.
 pub fn start(provider: Provider, major: u32) -> RealWorld {
@@ -18,13 +25,13 @@ pub fn start(provider: Provider, major: u32) -> RealWorld {
         .unwrap_or_else(|error| panic!("{error}\n(ci/test sets up what is missing)"))
 }
 
-/// Runs `test` on both worlds of this process, freshly reset, one test at a time: private clusters of 15 and
+/// Runs `test` on both worlds of this process, freshly reset, one test at a time: private clusters and
 /// containers of 17, so that what holds does not depend on how a server was made.
 pub fn on_both_worlds(test: impl AsyncFn(&RealWorld)) {
     static CLUSTERS: OnceLock<Mutex<RealWorld>> = OnceLock::new();
     static CONTAINERS: OnceLock<Mutex<RealWorld>> = OnceLock::new();
     for (world, provider, major) in [
-        (&CLUSTERS, Provider::Local, 15),
+        (&CLUSTERS, Provider::Local, local_major()),
         (&CONTAINERS, Provider::Container, 17),
     ] {
         let world = world.get_or_init(|| Mutex::new(start(provider, major)));
