@@ -7,7 +7,7 @@ use crate::fault::Layer;
 use crate::fault::plan::Plan;
 use crate::invariant::{Before, Bounds};
 use crate::judge::{Bench, Course};
-use crate::leftover::Leftover;
+use crate::leftover::{self, Leftover};
 use crate::neighbour::{self, Neighbours};
 use crate::pipeline::Pipeline;
 use crate::process::Process;
@@ -194,6 +194,7 @@ async fn drive<W: World>(bench: &Bench<'_, W>, plan: &Plan) -> Result<(Course, V
         leftovers = bench.aftermath(&course, plan.then).await?;
     }
     leftovers.extend(bench.touched().await?);
+    leftover::sort(&mut leftovers);
     Ok((course, leftovers))
 }
 

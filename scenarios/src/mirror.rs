@@ -103,8 +103,11 @@ impl Pipeline for MirrorPipeline {
 
     fn ours(&self) -> Ours {
         let mine = |name: MirrorName| move |object: &str| name.attempt_of(object).is_some();
-        // `_` is a wildcard of LIKE: these match a pattern made of our name, and are not ours.
-        let similar = self.name.as_str().replace('_', "x");
+        // `_` is a wildcard of LIKE: a pattern made of our name matches these, which are not ours.
+        let similar = match self.name.as_str() {
+            name if name.contains('_') => name.replace('_', "x"),
+            name => format!("{name}x"),
+        };
         let lookalikes = Lookalikes {
             session: Some(format!("leftover/{similar}/1/reader/1")),
             slot: Some(format!("leftover_{similar}_1")),

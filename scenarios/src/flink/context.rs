@@ -157,8 +157,7 @@ impl<'a> Context<'a> {
 
 /// A new JDBC connection. Its type registry asks the catalog at once, so a session opens at once.
 async fn connect(env: &Env, heap: &Heap) -> Result<Jdbc, PipelineError> {
-    let mut session = self
-        .env
+    let mut session = env
         .source
         .session(&startup(JDBC, &[]))
         .await
