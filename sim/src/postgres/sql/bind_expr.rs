@@ -132,15 +132,9 @@ impl<H: Host> Binder<'_, H> {
                 compare_op,
                 right,
             } => self.quantified(left, compare_op, right, true),
-            Expr::Extract {
-                field, expr: inner, ..
-            } => {
+            Expr::Extract { field, expr: inner, .. } => {
                 let inner = self.expr(inner)?;
-                self.call(
-                    "date_part",
-                    vec![literal(Value::text(field.to_string().to_lowercase())), inner],
-                )
-                .and_then(|typed| self.cast(typed, &Type::Numeric(None)))
+                self.call("extract", vec![literal(Value::text(field.to_string().to_lowercase())), inner])
             }
             Expr::Ceil { expr: inner, .. } => self.named("ceil", &[inner]),
             Expr::Floor { expr: inner, .. } => self.named("floor", &[inner]),

@@ -156,20 +156,20 @@ fn texts() -> Vec<PureFunction> {
         of("lower", &[TEXT], 1, text(), |a, _| {
             Ok(str(a, 0).to_lowercase().into())
         }),
-        of("length", &[Param::Is(Type::Bytea)], 1, int(), |a, _| {
-            Ok(bytes_len(&a[0]))
-        }),
         of("length", &[TEXT], 1, int(), |a, _| {
             Ok(Value::Int(str(a, 0).chars().count() as i64))
+        }),
+        of("length", &[Param::Is(Type::Bytea)], 1, int(), |a, _| {
+            Ok(bytes_len(&a[0]))
         }),
         of("char_length", &[TEXT], 1, int(), |a, _| {
             Ok(Value::Int(str(a, 0).chars().count() as i64))
         }),
-        of("octet_length", &[Param::Is(Type::Bytea)], 1, int(), |a, _| {
-            Ok(bytes_len(&a[0]))
-        }),
         of("octet_length", &[TEXT], 1, int(), |a, _| {
             Ok(Value::Int(str(a, 0).len() as i64))
+        }),
+        of("octet_length", &[Param::Is(Type::Bytea)], 1, int(), |a, _| {
+            Ok(bytes_len(&a[0]))
         }),
         of("substr", &[TEXT, INT4, INT4], 2, text(), substr),
         of("substring", &[TEXT, INT4, INT4], 2, text(), substr),
@@ -472,6 +472,7 @@ fn others() -> Vec<PureFunction> {
             Returns::Type(Type::Float8),
             date_part,
         ),
+        of("extract", &[TEXT, Param::Any], 2, Returns::Type(Type::Numeric(None)), extract),
         of(
             "date_trunc",
             &[TEXT, Param::Is(Type::Timestamptz(None))],
@@ -784,6 +785,16 @@ fn date_part(args: &[Value], types: &[Type]) -> Result<Value, PgError> {
         }
     };
     Ok(Value::Float(number))
+}
+
+/// `extract`: as `date_part`, but exact, with the digits of microseconds where the field has them.
+fn extract(args: &[Value], types: &[Type]) -> Result<Value, PgError> {
+    let number = date_part(args, types)?.as_f64().unwrap_or(0.0);
+    let numeric = match str(args, 0) {
+        "epoch" | "second" => Numeric { digits: Some((number * 1e6).round() as i128), scale: 6 },
+        _ => Numeric { digits: Some(number as i128), scale: 0 },
+    };
+    Ok(Value::Numeric(Box::new(numeric)))
 }
 
 fn date_trunc(args: &[Value], _: &[Type]) -> Result<Value, PgError> {
