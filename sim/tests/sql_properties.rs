@@ -18,7 +18,13 @@ fn typed_value() -> impl Strategy<Value = (Type, Value)> {
         any::<f32>().prop_map(|v| (Type::Float4, Value::Float(f64::from(v)))),
         any::<f64>().prop_map(|v| (Type::Float8, Value::Float(v))),
         (any::<i64>(), 0..12_u16).prop_map(|(v, scale)| {
-            (Type::Numeric(None), Value::Numeric(Box::new(Numeric { digits: Some(v.into()), scale })))
+            (
+                Type::Numeric(None),
+                Value::Numeric(Box::new(Numeric {
+                    digits: Some(v.into()),
+                    scale,
+                })),
+            )
         }),
         text.prop_map(|v| (Type::Text, Value::from(v))),
         text.prop_map(|v| (Type::Name, Value::from(v))),
@@ -26,18 +32,29 @@ fn typed_value() -> impl Strategy<Value = (Type, Value)> {
         text.prop_map(|v| (Type::Jsonb, Value::from(v))),
         proptest::collection::vec(any::<u8>(), 0..20).prop_map(|v| (Type::Bytea, Value::Bytes(v.into()))),
         any::<u128>().prop_map(|v| {
-            (Type::Uuid, Type::Uuid.parse_text(&format!("{v:032x}")).expect("32 digits are a uuid"))
+            (
+                Type::Uuid,
+                Type::Uuid
+                    .parse_text(&format!("{v:032x}"))
+                    .expect("32 digits are a uuid"),
+            )
         }),
         (-60_000_000_000_000_000..60_000_000_000_000_000_i64)
             .prop_map(|v| (Type::Timestamptz(None), Value::Timestamp(v))),
         (-700_000..2_000_000_i32).prop_map(|v| (Type::Date, Value::Date(v))),
         (0..1000_i32, 0..1000_i32, 0..86_400_000_000_i64).prop_map(|(months, days, micros)| {
-            (Type::Interval, Value::Interval(Box::new(Interval { months, days, micros })))
+            (
+                Type::Interval,
+                Value::Interval(Box::new(Interval { months, days, micros })),
+            )
         }),
         any::<u64>().prop_map(|v| (Type::Lsn, Value::Lsn(v))),
         (any::<u32>(), any::<u16>()).prop_map(|(a, b)| (Type::Tid, Value::Tid(a, b))),
         proptest::collection::vec(proptest::option::of(text), 0..4).prop_map(|v| {
-            (Type::Array(Type::Text.into()), Value::Array(v.into_iter().map(Value::from).collect()))
+            (
+                Type::Array(Type::Text.into()),
+                Value::Array(v.into_iter().map(Value::from).collect()),
+            )
         }),
         Just((Type::Int4, Value::Null)),
     ]

@@ -347,8 +347,11 @@ fn parse_bytea(text: &str) -> Result<Vec<u8>, PgError> {
         .filter(|c| !c.is_ascii_whitespace())
         .map(|c| c.to_digit(16).map(|digit| digit as u8).ok_or_else(|| invalid(c)))
         .collect::<Result<_, _>>()?;
-    if digits.len() % 2 != 0 {
-        return Err(PgError::new("22023", "invalid hexadecimal data: odd number of digits"));
+    if !digits.len().is_multiple_of(2) {
+        return Err(PgError::new(
+            "22023",
+            "invalid hexadecimal data: odd number of digits",
+        ));
     }
     Ok(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
@@ -432,7 +435,9 @@ fn parse_array(text: &str, element: &Type) -> Result<Value, PgError> {
                         }
                     }
                 }
-                Some('{' | '}') => return Err(PgError::unsupported(format!("nested array {text}"))),
+                Some('{' | '}') => {
+                    return Err(PgError::unsupported(format!("nested array {text}")));
+                }
                 Some('\\') => {
                     chars.next();
                     item.push(chars.next().ok_or_else(malformed)?);
