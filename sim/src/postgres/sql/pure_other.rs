@@ -111,9 +111,8 @@ pub(super) fn others() -> Vec<PureFunction> {
             1,
             Returns::Type(Type::Timestamptz(None)),
             |a, _| {
-                Ok(Value::Timestamp(
-                    (float_of(a, 0) * 1e6).round() as i64 - UNIX_TO_POSTGRES,
-                ))
+                let micros = (float_of(a, 0) * 1e6).round() as i64;
+                Ok(Value::Timestamp(micros.saturating_sub(UNIX_TO_POSTGRES)))
             },
         ),
         of(
@@ -130,7 +129,7 @@ pub(super) fn others() -> Vec<PureFunction> {
                     .unwrap_or(0)
                     .saturating_sub(a[1].instant().unwrap_or(0));
                 const DAY: i64 = 86_400_000_000;
-                if micros.abs() >= 28 * DAY {
+                if micros.unsigned_abs() >= 28 * DAY.unsigned_abs() {
                     return Err(PgError::unsupported("age() over a month or more"));
                 }
                 Ok(Value::Interval(Box::new(Interval {
