@@ -5,10 +5,11 @@ use sqlparser::ast::{
 };
 
 use super::bind::{Binder, Bound, Scope};
-use super::dml::{Filler, Sets, apply_sets, bind_sets, returning};
+use super::dml::{Sets, apply_sets, bind_sets, returning};
 use super::error::PgError;
 use super::eval::{Exec, Row, shared};
 use super::execute::Rows;
+use super::filler::Filler;
 use super::host::{Column, Host, ScanRow};
 use super::names;
 use super::plan::{Item, Join, JoinKind, Node, Source};
