@@ -103,7 +103,8 @@ fn bind_change<H: Host>(
         return Err(PgError::unsupported(text).into());
     }
     binder.scopes.push(Scope::default());
-    let scan = binder.host.scan(name, false, true)?;
+    let (name, only) = &super::only::take(name);
+    let scan = binder.host.scan(name, *only, true)?;
     let visible = alias
         .as_ref()
         .map_or_else(|| names::last(name), |alias| names::fold(&alias.name));

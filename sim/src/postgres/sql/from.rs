@@ -180,6 +180,7 @@ impl<H: Host> Binder<'_, H> {
     }
 
     fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>) -> Bound<Source, H> {
+        let (name, only) = &super::only::take(name);
         let parts = names::parts(name);
         let visible = alias.map_or_else(|| names::last(name), |alias| names::fold(&alias.name));
         if let [single] = parts.as_slice()
@@ -189,7 +190,7 @@ impl<H: Host> Binder<'_, H> {
             self.show(visible, &cte.columns, 0, alias)?;
             return Ok(Source::Cte(cte));
         }
-        let scan = self.host.scan(name, false, false)?;
+        let scan = self.host.scan(name, *only, false)?;
         self.show(visible, &scan.columns, scan.oid, alias)?;
         Ok(Source::Rows(scan.rows.into()))
     }

@@ -12,6 +12,7 @@ pub mod error;
 pub mod execute;
 pub mod host;
 pub mod names;
+mod only;
 pub mod numeric;
 pub mod parse;
 pub mod types;
