@@ -1,7 +1,7 @@
 //! The simulated world: a deterministic Postgres and a deterministic network on virtual time.
 //!
 //! Reading order: [`runtime`] (executor and clock), [`chooser`] (seeded choice), [`net`] (connections),
-//! [`postgres`] (the server), [`world`] (two of them, for the harness).
+//! [`postgres`] (the server), [`world`] (two of them, for the harness), [`scenario`] (a run in such a world).
 //!
 //! ```
 //! use leftover_sim::runtime::Simulation;
@@ -18,4 +18,5 @@ pub mod chooser;
 pub mod net;
 pub mod postgres;
 pub mod runtime;
+pub mod scenario;
 pub mod world;

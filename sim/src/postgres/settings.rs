@@ -61,6 +61,7 @@ const ISOLATION: &[&str] = &["serializable", "repeatable read", "read committed"
 pub const DEFINITIONS: &[Definition] = &[
     def("application_name", "", Kind::Text, Context::User),
     def("authentication_timeout", "60", Kind::Seconds, Context::Sighup),
+    def("block_size", "8192", Kind::Number, Context::Internal),
     def("bytea_output", "hex", Kind::Word(&["hex", "escape"]), Context::User),
     def("client_connection_check_interval", "0", Kind::Milliseconds, Context::User),
     def("client_encoding", "UTF8", Kind::Text, Context::User),

@@ -189,7 +189,8 @@ impl<H: Host> Binder<'_, H> {
             self.show(visible, &cte.columns, 0, alias)?;
             return Ok(Source::Cte(cte));
         }
-        let scan = self.host.scan(name, false, false)?;
+        let (name, only) = super::only::unmark(name);
+        let scan = self.host.scan(&name, only, false)?;
         self.show(visible, &scan.columns, scan.oid, alias)?;
         Ok(Source::Rows(scan.rows.into()))
     }

@@ -34,6 +34,7 @@ mod from;
 mod functions;
 mod hand;
 mod host_functions;
+mod only;
 mod operators;
 mod plan;
 mod pure;
