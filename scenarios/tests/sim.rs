@@ -1,48 +1,22 @@
 //! Every scenario in the simulated world, each with its first seeds.
 
-use std::sync::Arc;
-
-use leftover_harness::run::{RunError, Settings, record, run_scenario};
+use leftover_harness::run::Settings;
 use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::verdict::{Outcome, Verdict};
-use leftover_harness::world::{Server, World};
-use leftover_sim::postgres::options::ServerOptions;
-use leftover_sim::postgres::server::PgServer;
-use leftover_sim::runtime::Simulation;
-use leftover_sim::world::{SimWorld, WorldOptions};
-use leftover_wire::login::Login;
+use leftover_sim::scenario::{SimulationError, record, run_plan};
 
 /// Seeds of each scenario.
-const SEEDS: std::ops::Range<u64> = 0..40;
+const SEEDS: std::ops::Range<u64> = 0..12;
 
-/// Runs `job` in a world of its own.
-fn in_world<T>(seed: u64, job: impl AsyncFnOnce(Arc<SimWorld>) -> T) -> T {
-    let run = Simulation::new(seed).run(|sim| async move {
-        let options = ServerOptions::default();
-        let login = Login {
-            user: options.role.clone(),
-            password: options.password.clone(),
-            database: options.database.clone(),
-        };
-        let (clock, chooser) = (sim.clock(), sim.chooser());
-        let make = move |server: Server, time: u32| {
-            PgServer::new(options.clone(), clock.clone(), chooser.fork(&format!("{server} {time}")))
-        };
-        let world = SimWorld::new(&sim, "simulated Postgres 15", &WorldOptions::new(login), make);
-        job(Arc::new(world)).await
-    });
-    run.expect("every wait has a bound")
-}
-
-fn run_seed(scenario: &Scenario, seed: u64) -> Result<Outcome, RunError> {
+fn run_seed(scenario: &Scenario, seed: u64) -> Result<Outcome, SimulationError> {
     let settings = Settings::default();
-    let (recon, calm) = in_world(seed, async |world| record(&world, scenario, seed, &settings).await)?;
+    let (recon, calm) = record(scenario, seed, &settings)?;
     let plan = scenario.plan(seed, &recon);
     if plan.strikes.is_empty() {
         return Ok(calm);
     }
     assert_eq!(calm.verdict, Verdict::Clean, "without any fault: {calm:?}");
-    in_world(seed, async |world| run_scenario(&world, scenario, seed, &recon, &settings).await)
+    run_plan(scenario, seed, &plan, &settings)
 }
 
 fn run(name: &str, seed: u64) -> Outcome {
@@ -136,16 +110,12 @@ fn the_report_of_flink_2980_names_the_growth() {
 #[test]
 fn a_seed_has_its_hash_whatever_ran_before_it() {
     let hashes = |seeds: &mut dyn Iterator<Item = u64>| -> Vec<(u64, u64)> {
-        seeds.map(|seed| (seed, run("drop-during-initial-load", seed).hash)).collect()
+        seeds
+            .map(|seed| (seed, run("drop-during-initial-load", seed).hash))
+            .collect()
     };
     let forwards = hashes(&mut (0..10));
     let mut backwards = hashes(&mut (0..10).rev());
     backwards.reverse();
     assert_eq!(forwards, backwards);
-}
-
-#[test]
-fn a_world_says_what_it_is() {
-    let description = in_world(1, async |world| world.describe());
-    assert_eq!(description, run("initial-load", 1).world);
 }
