@@ -12,7 +12,7 @@ use leftover_wire::login::Login;
 
 use super::client::Pg;
 
-struct Port(leftover_sim::net::Dialer);
+pub struct Port(pub leftover_sim::net::Dialer);
 
 impl Dial for Port {
     fn dial(&self) -> Pin<Box<dyn Future<Output = std::io::Result<BoxedStream>> + Send + '_>> {

@@ -6,5 +6,6 @@
 mod client;
 
 mod connector;
+mod mirror;
 mod slots;
 mod sql;
