@@ -9,7 +9,9 @@ use leftover_core::connection::{Connector as _, Session as _, Startup};
 use leftover_core::error::ConnectionError;
 use leftover_core::names::MirrorName;
 use leftover_harness::census::{Census, sql};
-use leftover_wire::url::{self, Server};
+use leftover_wire::url::Server;
+
+use crate::url::Url;
 use tokio::time::timeout;
 
 use crate::exit::Exit;
@@ -25,7 +27,6 @@ const BOUND: Duration = Duration::from_secs(30);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The database, as libpq writes it: postgres://user@host:5432/database
-    // Read in `run`: an error of the command line would show the URL, and with it the password.
     #[arg(value_name = "URL")]
     url: Url,
     /// Show only what this mirror holds
@@ -37,22 +38,6 @@ pub struct Args {
     /// Exit with 1 if the mirror holds anything here
     #[arg(long, requires = "name")]
     expect_nothing: bool,
-}
-
-/// A connection string, which is never shown.
-#[derive(Clone)]
-struct Url(String);
-
-impl From<&str> for Url {
-    fn from(text: &str) -> Url {
-        Url(text.to_owned())
-    }
-}
-
-impl std::fmt::Debug for Url {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a connection string")
-    }
 }
 
 /// What one look found.
@@ -70,7 +55,7 @@ struct Look {
 
 /// Looks, and prints what it finds.
 pub async fn run(args: Args) -> Exit {
-    let server = match url::parse(&args.url.0) {
+    let server = match args.url.server() {
         Ok(server) => server,
         Err(error) => {
             eprintln!("error: {error}");

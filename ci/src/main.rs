@@ -9,7 +9,13 @@ use clap::Parser;
 mod census;
 mod cli;
 mod exit;
+mod gate;
+mod list;
 mod mirror;
+mod replay;
+mod report;
+mod url;
+mod worlds;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()

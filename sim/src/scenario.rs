@@ -46,7 +46,7 @@ pub fn record(
     settings: &Settings,
 ) -> Result<(Recon, Outcome), SimulationError> {
     let outcome = run_plan(scenario, seed, &Plan::calm(), settings)?;
-    Ok((Recon::of(&outcome.records(), outcome.polls, outcome.duration, true), outcome))
+    Ok((Recon::of(&outcome.records(), outcome.polls, outcome.duration, settings.exact), outcome))
 }
 
 /// Runs `scenario` with `plan`.

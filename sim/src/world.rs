@@ -25,11 +25,11 @@ pub trait SimServer: Clone + 'static {
     /// The life of one backend, from its connection's accept to its end.
     fn serve(&self, socket: ServerEnd) -> impl Future<Output = ()> + 'static;
 
-    /// Runs SQL out of band.
+    /// Runs SQL out of band. It may take the server's time, but waits for nobody.
     ///
     /// # Errors
     /// With the server's answer.
-    fn sql(&self, database: &str, user: &str, sql: &str) -> Result<Vec<Row>, String>;
+    fn sql(&self, database: &str, user: &str, sql: &str) -> impl Future<Output = Result<Vec<Row>, String>>;
 
     /// What the server holds now.
     fn census(&self) -> Census;
@@ -263,7 +263,7 @@ impl<S: SimServer, M: Fn(u32) -> S> Attendant<S, M> {
     async fn answer(&mut self, request: Request) {
         match request {
             Request::Sql { sql, reply } => {
-                let _ = reply.send(self.server.sql(&self.login.database, &self.login.user, &sql));
+                let _ = reply.send(self.server.sql(&self.login.database, &self.login.user, &sql).await);
             }
             Request::Census { reply } => {
                 let _ = reply.send(self.server.census());

@@ -38,7 +38,7 @@ impl SimServer for Greeter {
         }
     }
 
-    fn sql(&self, database: &str, user: &str, sql: &str) -> Result<Vec<Row>, String> {
+    async fn sql(&self, database: &str, user: &str, sql: &str) -> Result<Vec<Row>, String> {
         match sql {
             "who" => Ok(vec![Row(vec![Some(format!("{} {user}@{database}", self.name))])]),
             other => Err(format!("42601 {other}")),

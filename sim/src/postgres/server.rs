@@ -18,8 +18,11 @@ use super::session::utility::refuse_in_many;
 use super::settings::Settings;
 use super::socket::Socket;
 use super::sql::error::PgError;
-use super::sql::host::Interrupt;
+use super::sql::host::{Column, Interrupt};
+use super::sql::command::Parsed;
 use super::sql::parse::parse;
+use super::sql::value::Value;
+use super::waits::Wait;
 use super::state::State;
 use crate::chooser::Chooser;
 use crate::net::ServerEnd;
@@ -42,18 +45,56 @@ impl PgServer {
         backend::run(Rc::clone(&self.state), AnySocket::new(socket))
     }
 
-    /// Runs statements out of band: at once, in no view and in no census. Several statements are one transaction.
+    /// Runs statements out of band: in no view and in no census. Several statements are one transaction. What
+    /// takes the server's own time is waited for; what would have to wait for somebody is an error.
     ///
     /// # Errors
-    /// The first error's text; a statement that would have to wait is an error too.
-    pub fn sql(&self, database: &str, user: &str, sql: &str) -> Result<Vec<Row>, String> {
+    /// The first error's text.
+    pub async fn sql(&self, database: &str, user: &str, sql: &str) -> Result<Vec<Row>, String> {
+        let pid = out_of_band(&mut self.state.borrow_mut(), database, user);
+        let result = self.run_all(pid, sql).await;
         let mut state = self.state.borrow_mut();
-        let pid = out_of_band(&mut state, database, user);
-        let result = run_all(&mut state, pid, sql);
         state.end_transaction(pid, result.is_ok());
         state.release_all(pid);
         state.backends.remove(&pid);
         result.map_err(|error| error.to_string())
+    }
+
+    async fn run_all(&self, pid: i32, sql: &str) -> Result<Vec<Row>, PgError> {
+        let database = self.state.borrow().backend_ref(pid).database.clone();
+        if !self.state.borrow().databases.contains_key(&database) {
+            return Err(PgError::new("3D000", format!("database \"{database}\" does not exist")));
+        }
+        let mut rows = Vec::new();
+        let statements = parse(sql)?;
+        for parsed in statements.iter() {
+            if statements.len() > 1 {
+                refuse_in_many(&parsed.statement)?;
+            }
+            let mut memo = Memo::default();
+            loop {
+                let done = run_one(&mut self.state.borrow_mut(), pid, parsed, &mut memo);
+                match done {
+                    Ok(found) => {
+                        rows.extend(found);
+                        break;
+                    }
+                    Err(Interrupt::Error(error)) => return Err(error),
+                    Err(Interrupt::Wait(wait)) => self.wait_out_of_band(&wait, &parsed.text).await?,
+                }
+                memo.rewind();
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn wait_out_of_band(&self, wait: &Wait, text: &str) -> Result<(), PgError> {
+        let Wait::Until { at, .. } = wait else {
+            return Err(PgError::new("55P03", format!("{text:?} would have to wait: {wait:?}")));
+        };
+        let clock = self.state.borrow().clock.clone();
+        clock.sleep(at.saturating_sub(clock.now())).await;
+        Ok(())
     }
 
     /// What the server holds now.
@@ -92,38 +133,29 @@ fn out_of_band(state: &mut State, database: &str, user: &str) -> i32 {
     pid
 }
 
-fn run_all(state: &mut State, pid: i32, sql: &str) -> Result<Vec<Row>, PgError> {
-    let database = state.backend_ref(pid).database.clone();
-    if !state.databases.contains_key(&database) {
-        return Err(PgError::new("3D000", format!("database \"{database}\" does not exist")));
-    }
-    let mut rows = Vec::new();
-    let statements = parse(sql)?;
-    for parsed in statements.iter() {
-        if statements.len() > 1 {
-            refuse_in_many(&parsed.statement)?;
+fn run_one(
+    state: &mut State,
+    pid: i32,
+    parsed: &Parsed,
+    memo: &mut Memo,
+) -> Result<Vec<Row>, Interrupt<Wait>> {
+    state.ensure_transaction(pid);
+    state.start_statement(pid);
+    let done = execute(state, pid, parsed, &Parameters::default(), memo);
+    state.end_statement(pid);
+    Ok(match done? {
+        Done::Rows { columns, rows, .. } => {
+            let text = |row: &Vec<_>| {
+                let texts = row.iter().zip(columns.iter());
+                let text = |(value, column): (&Value, &Column)| {
+                    (!value.is_null()).then(|| value.to_text(&column.ty))
+                };
+                Row(texts.map(text).collect())
+            };
+            rows.iter().map(text).collect()
         }
-        state.ensure_transaction(pid);
-        state.start_statement(pid);
-        let mut memo = Memo::default();
-        let done = execute(state, pid, parsed, &Parameters::default(), &mut memo);
-        state.end_statement(pid);
-        match done {
-            Ok(Done::Tag(_)) => {}
-            Ok(Done::Rows { columns, rows: found, .. }) => {
-                rows.extend(found.into_iter().map(|row| {
-                    let texts = row.iter().zip(columns.iter());
-                    Row(texts.map(|(value, column)| (!value.is_null()).then(|| value.to_text(&column.ty))).collect())
-                }));
-            }
-            Err(Interrupt::Error(error)) => return Err(error),
-            Err(Interrupt::Wait(wait)) => {
-                let message = format!("{:?} would have to wait: {wait:?}", parsed.text);
-                return Err(PgError::new("55P03", message));
-            }
-        }
-    }
-    Ok(rows)
+        _ => Vec::new(),
+    })
 }
 
 impl State {
@@ -156,8 +188,8 @@ impl SimServer for PgServer {
         PgServer::serve(self, socket)
     }
 
-    fn sql(&self, database: &str, user: &str, sql: &str) -> Result<Vec<Row>, String> {
-        PgServer::sql(self, database, user, sql)
+    async fn sql(&self, database: &str, user: &str, sql: &str) -> Result<Vec<Row>, String> {
+        PgServer::sql(self, database, user, sql).await
     }
 
     fn census(&self) -> Census {

@@ -306,7 +306,7 @@ fn the_check_of_the_client_works_in_the_wait_when_sql_has_just_armed_it() {
 fn two_generations_of_transactions_are_waited_for_in_any_database() {
     Pg::run(10, |pg| async move {
         pg.sql("create table t (a int)");
-        pg.server.sql("postgres", "postgres", "create table t (a int)").unwrap();
+        pg.server.sql("postgres", "postgres", "create table t (a int)").await.unwrap();
         let mut elsewhere = pg.connect_with(&[("user", "postgres"), ("database", "postgres")]).await;
         elsewhere.rows("begin; insert into t values (1)").await;
         let mut reader = pg.superuser().await;
