@@ -45,11 +45,17 @@ pub struct Process {
 
 /// The errors that interrupts raise.
 fn terminated() -> Stop {
-    Stop::Exit(Exit::Fatal(PgError::fatal("57P01", "terminating connection due to administrator command")))
+    Stop::Exit(Exit::Fatal(PgError::fatal(
+        "57P01",
+        "terminating connection due to administrator command",
+    )))
 }
 
 fn cancelled(reason: &str) -> Stop {
-    Stop::Error(PgError::new("57014", format!("canceling statement due to {reason}")))
+    Stop::Error(PgError::new(
+        "57014",
+        format!("canceling statement due to {reason}"),
+    ))
 }
 
 /// How a command's wait treats its client.
@@ -65,7 +71,14 @@ impl Process {
     /// A process for this backend.
     pub fn new(state: Shared, pid: i32, client: Connection<AnySocket>, chooser: Chooser) -> Self {
         let timers = Timers::new(state.borrow().clock.clone());
-        Self { state, pid, client, timers, chooser, slack: None }
+        Self {
+            state,
+            pid,
+            client,
+            timers,
+            chooser,
+            slack: None,
+        }
     }
 
     /// Something with this backend's row.
@@ -154,7 +167,11 @@ impl Process {
                 {
                     return Poll::Ready(Err(stop));
                 }
-                let deadlines = [until.filter(|at| *at > now), self.timers.check_client, self.timers.statement];
+                let deadlines = [
+                    until.filter(|at| *at > now),
+                    self.timers.check_client,
+                    self.timers.statement,
+                ];
                 if self.timers.poll_earliest(cx, &deadlines).is_pending() {
                     return Poll::Pending;
                 }
@@ -168,10 +185,16 @@ impl Process {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
         match self.client.poll_message(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(Some(Frontend::Terminate) | None) | Err(_)) => Poll::Ready(Stop::Exit(Exit::Silent)),
-            Poll::Ready(Ok(Some(_))) => {
-                Poll::Ready(PgError::fatal("08P01", "unexpected message from client during replication command").into())
+            Poll::Ready(Ok(Some(Frontend::Terminate) | None) | Err(_)) => {
+                Poll::Ready(Stop::Exit(Exit::Silent))
             }
+            Poll::Ready(Ok(Some(_))) => Poll::Ready(
+                PgError::fatal(
+                    "08P01",
+                    "unexpected message from client during replication command",
+                )
+                .into(),
+            ),
         }
     }
 
@@ -181,7 +204,10 @@ impl Process {
     /// With what interrupted it.
     pub async fn work(&mut self, range: Range<Duration>) -> Step<()> {
         let until = self.timers.now() + self.chooser.duration(range);
-        self.wait(None, Some(until), Attention::None, |_, now| (now >= until).then_some(Ok(()))).await
+        self.wait(None, Some(until), Attention::None, |_, now| {
+            (now >= until).then_some(Ok(()))
+        })
+        .await
     }
 
     /// Waits for what a statement asked for.
@@ -204,24 +230,39 @@ impl Process {
                 result
             }
             Wait::Until { at, event } => {
-                self.wait(event, Some(at), Attention::None, |_, now| (now >= at).then_some(Ok(()))).await
+                self.wait(event, Some(at), Attention::None, |_, now| {
+                    (now >= at).then_some(Ok(()))
+                })
+                .await
             }
             Wait::Slots => {
                 let pid = self.pid;
                 self.state.borrow_mut().slot_waiters.push(pid);
                 let woken = |state: &mut State| !state.slot_waiters.contains(&pid);
-                let result =
-                    self.wait(wait.event(), None, Attention::None, |state, _| woken(state).then_some(Ok(()))).await;
-                self.state.borrow_mut().slot_waiters.retain(|waiter| *waiter != pid);
+                let result = self
+                    .wait(wait.event(), None, Attention::None, |state, _| {
+                        woken(state).then_some(Ok(()))
+                    })
+                    .await;
+                self.state
+                    .borrow_mut()
+                    .slot_waiters
+                    .retain(|waiter| *waiter != pid);
                 result
             }
             Wait::BackendExit { at } => {
                 let pid = self.pid;
                 self.state.borrow_mut().exit_waiters.push(pid);
                 let woken = |state: &mut State, now| now >= at || !state.exit_waiters.contains(&pid);
-                let result =
-                    self.wait(wait.event(), Some(at), Attention::None, |s, now| woken(s, now).then_some(Ok(()))).await;
-                self.state.borrow_mut().exit_waiters.retain(|waiter| *waiter != pid);
+                let result = self
+                    .wait(wait.event(), Some(at), Attention::None, |s, now| {
+                        woken(s, now).then_some(Ok(()))
+                    })
+                    .await;
+                self.state
+                    .borrow_mut()
+                    .exit_waiters
+                    .retain(|waiter| *waiter != pid);
                 result
             }
         }
@@ -409,7 +450,12 @@ fn deadlock_detected(state: &State, pid: i32, tag: LockTag) -> PgError {
     let what = match tag {
         LockTag::TransactionId(xid) => format!("transaction {xid}"),
         LockTag::Relation { database, relation } => format!("relation {relation} of database {database}"),
-        LockTag::Advisory { database, class, object, sub } => {
+        LockTag::Advisory {
+            database,
+            class,
+            object,
+            sub,
+        } => {
             format!("advisory lock [{database},{class},{object},{sub}]")
         }
     };

@@ -35,7 +35,11 @@ fn a_cancel_of_a_blocked_copy_works_or_not_and_a_termination_always_works() {
                 assert_eq!(client.value("select 1").await, "1");
             } else {
                 pg.sql(&format!("select pg_terminate_backend({})", client.pid));
-                assert!(pg.gone_within(client.pid, Duration::from_millis(60)).await.is_some());
+                assert!(
+                    pg.gone_within(client.pid, Duration::from_millis(60))
+                        .await
+                        .is_some()
+                );
                 let said = client.until_eof().await;
                 assert_eq!(code(&said), None, "no FATAL reaches the client");
             }
@@ -57,7 +61,9 @@ fn a_cancel_of_who_runs_nothing_is_ignored() {
         failed.rows("begin").await;
         failed.fails("select 1/0", "22012").await;
         let mut exporting = pg.walsender("").await;
-        exporting.rows("CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput").await;
+        exporting
+            .rows("CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput")
+            .await;
         for client in [&idle, &open, &failed, &exporting] {
             let before = pg.doing(client.pid);
             pg.cancel(client.pid, client.secret).await;
@@ -139,7 +145,10 @@ fn a_cancel_with_a_wrong_secret_does_nothing() {
         assert_eq!(pg.doing(client.pid), "active Timeout/PgSleep");
         pg.cancel(client.pid, client.secret).await;
         let wanted = "canceling statement due to user request";
-        assert_eq!(error(&client.until_ready().await), Some(("57014".to_owned(), wanted.to_owned())));
+        assert_eq!(
+            error(&client.until_ready().await),
+            Some(("57014".to_owned(), wanted.to_owned()))
+        );
     });
 }
 
@@ -151,7 +160,9 @@ fn an_abandoned_drop_wait_drops_the_slot_when_its_owner_only_reconnects() {
         pg.sql("create table blk (a int); grant all on blk to mirror");
         let mut blocker = pg.connect().await;
         blocker.rows("begin; insert into blk values (1)").await;
-        creating.send("CREATE_REPLICATION_SLOT s LOGICAL pgoutput NOEXPORT_SNAPSHOT").await;
+        creating
+            .send("CREATE_REPLICATION_SLOT s LOGICAL pgoutput NOEXPORT_SNAPSHOT")
+            .await;
         pg.sleep(100).await;
         let mut dropper = pg.walsender("").await;
         dropper.send("DROP_REPLICATION_SLOT s WAIT").await;
@@ -175,14 +186,28 @@ fn terminate_with_a_timeout_returns_after_release_and_without_one_before() {
             let create = "CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT";
             owner.rows(create).await;
             let mut admin = pg.connect().await;
-            assert_eq!(admin.value(&format!("select pg_terminate_backend({})", owner.pid)).await, "t");
-            let early = code(&admin.query("select pg_drop_replication_slot('s')").await).as_deref() == Some("55006");
+            assert_eq!(
+                admin
+                    .value(&format!("select pg_terminate_backend({})", owner.pid))
+                    .await,
+                "t"
+            );
+            let early =
+                code(&admin.query("select pg_drop_replication_slot('s')").await).as_deref() == Some("55006");
             pg.sleep(100).await;
             let mut owner = pg.walsender("").await;
             owner.rows(create).await;
-            assert_eq!(admin.value(&format!("select pg_terminate_backend({}, 2000)", owner.pid)).await, "t");
+            assert_eq!(
+                admin
+                    .value(&format!("select pg_terminate_backend({}, 2000)", owner.pid))
+                    .await,
+                "t"
+            );
             assert_eq!(pg.doing(owner.pid), "gone");
-            assert_eq!(admin.fails("select pg_drop_replication_slot('s')", "42704").await, "replication slot \"s\" does not exist");
+            assert_eq!(
+                admin.fails("select pg_drop_replication_slot('s')", "42704").await,
+                "replication slot \"s\" does not exist"
+            );
             early
         });
         if early { too_early += 1 } else { in_time += 1 }
@@ -197,15 +222,29 @@ fn a_termination_ends_every_state_with_a_fatal_error() {
         pg.sql("create table t (a int); grant all on t to mirror; create table l (a int); grant all on l to mirror");
         let mut holder = pg.superuser().await;
         holder.rows("begin; lock table l").await;
-        for sql in ["select 1", "begin", "select pg_sleep(100)", "copy t from stdin", "select * from l"] {
+        for sql in [
+            "select 1",
+            "begin",
+            "select pg_sleep(100)",
+            "copy t from stdin",
+            "select * from l",
+        ] {
             let mut client = pg.connect().await;
             client.send(sql).await;
             pg.sleep(100).await;
             pg.sql(&format!("select pg_terminate_backend({})", client.pid));
             let said = client.until_eof().await;
             let wanted = "terminating connection due to administrator command";
-            assert_eq!(error(&said), Some(("57P01".to_owned(), wanted.to_owned())), "{sql}");
-            assert!(pg.gone_within(client.pid, Duration::from_millis(1)).await.is_some());
+            assert_eq!(
+                error(&said),
+                Some(("57P01".to_owned(), wanted.to_owned())),
+                "{sql}"
+            );
+            assert!(
+                pg.gone_within(client.pid, Duration::from_millis(1))
+                    .await
+                    .is_some()
+            );
         }
     });
 }
@@ -225,11 +264,23 @@ fn a_role_may_signal_its_own_backends_only() {
         let message = client.fails(&terminate(superuser.pid), "42501").await;
         assert_eq!(message, "must be a superuser to terminate superuser process");
         let said = client.query(&terminate(77_777)).await;
-        assert!(matches!(&said[..], [Said::Columns(_), Said::Row(row), ..] if row[0].as_deref() == Some("f")) || said.iter().any(|s| matches!(s, Said::Notice(_))), "{said:?}");
-        assert!(said.iter().any(|said| matches!(said, Said::Notice(text) if text.starts_with("WARNING"))), "{said:?}");
+        assert!(
+            matches!(&said[..], [Said::Columns(_), Said::Row(row), ..] if row[0].as_deref() == Some("f"))
+                || said.iter().any(|s| matches!(s, Said::Notice(_))),
+            "{said:?}"
+        );
+        assert!(
+            said.iter()
+                .any(|said| matches!(said, Said::Notice(text) if text.starts_with("WARNING"))),
+            "{said:?}"
+        );
         let mut poor = pg.connect_with(&[("user", "other")]).await;
         poor.fails("select pg_drop_replication_slot('s')", "42501").await;
-        let refused = pg.try_connect(&[("user", "other"), ("replication", "database")]).await.err().unwrap();
+        let refused = pg
+            .try_connect(&[("user", "other"), ("replication", "database")])
+            .await
+            .err()
+            .unwrap();
         let wanted = "must be superuser or replication role to start walsender";
         assert_eq!(error(&refused), Some(("42501".to_owned(), wanted.to_owned())));
     });

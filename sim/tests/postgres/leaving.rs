@@ -38,7 +38,10 @@ fn between_statements_every_way_of_leaving_is_noticed_at_once() {
                 let mut failed = pg.connect().await;
                 failed.rows("begin").await;
                 failed.fails("select 1/0", "22012").await;
-                assert_eq!(pg.doing(failed.pid), "idle in transaction (aborted) Client/ClientRead");
+                assert_eq!(
+                    pg.doing(failed.pid),
+                    "idle in transaction (aborted) Client/ClientRead"
+                );
                 failed.leave(how).await;
                 at_once(&pg, &failed, "aborted").await;
             });
@@ -61,7 +64,10 @@ fn a_sleeping_statement_notices_nothing_and_keeps_its_snapshot() {
             assert!(pg.seen(client.pid).unwrap().pinned_xmin_age.is_some());
             assert!(pg.gone_within(client.pid, Duration::from_secs(6)).await.is_some());
             let took = pg.now() - start;
-            assert!((Duration::from_secs(10)..Duration::from_millis(10_060)).contains(&took), "{took:?}");
+            assert!(
+                (Duration::from_secs(10)..Duration::from_millis(10_060)).contains(&took),
+                "{took:?}"
+            );
         });
     }
 }
@@ -75,7 +81,9 @@ fn a_lock_wait_never_notices_and_stays_in_the_queue() {
             let mut holder = pg.superuser().await;
             holder.rows("begin; lock table t").await;
             let mut waiter = pg.connect().await;
-            waiter.send("lock table t; begin; lock table t; select * from t").await;
+            waiter
+                .send("lock table t; begin; lock table t; select * from t")
+                .await;
             let mut waiter = {
                 assert_eq!(code(&waiter.until_ready().await).as_deref(), Some("25P01"));
                 waiter.send("begin; lock table t; select 1").await;
@@ -177,7 +185,13 @@ fn a_pipeline_without_sync_is_active_and_notices_at_once() {
             }
             pg.sleep(10).await;
             assert_eq!(pg.doing(client.pid), "active Client/ClientRead");
-            assert_eq!(pg.value(&format!("select backend_xid is not null from pg_stat_activity where pid = {}", client.pid)), "t");
+            assert_eq!(
+                pg.value(&format!(
+                    "select backend_xid is not null from pg_stat_activity where pid = {}",
+                    client.pid
+                )),
+                "t"
+            );
             client.leave(how).await;
             at_once(&pg, &client, "no Sync").await;
             assert_eq!(pg.value("select count(*) from t"), "0");
@@ -194,10 +208,15 @@ fn a_connection_that_says_nothing_is_never_listed_and_ends_without_a_word() {
         pg.sleep(1000).await;
         assert_eq!(pg.server.census().sessions, []);
         let mut said = Vec::new();
-        tokio::io::AsyncReadExt::read_to_end(&mut link, &mut said).await.unwrap();
+        tokio::io::AsyncReadExt::read_to_end(&mut link, &mut said)
+            .await
+            .unwrap();
         assert!(said.is_empty());
         let took = pg.now() - start;
-        assert!((Duration::from_secs(60)..Duration::from_millis(60_010)).contains(&took), "{took:?}");
+        assert!(
+            (Duration::from_secs(60)..Duration::from_millis(60_010)).contains(&took),
+            "{took:?}"
+        );
     });
 }
 
@@ -212,7 +231,11 @@ fn a_holder_of_a_snapshot_notices_at_once_and_its_temporary_slot_goes() {
                     holder.rows("begin isolation level repeatable read").await;
                 }
                 let option = if used { "USE_SNAPSHOT" } else { "EXPORT_SNAPSHOT" };
-                holder.rows(&format!("CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput {option}")).await;
+                holder
+                    .rows(&format!(
+                        "CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput {option}"
+                    ))
+                    .await;
                 assert_eq!(pg.doing(holder.pid), "idle in transaction Client/ClientRead");
                 assert!(pg.seen(holder.pid).unwrap().pinned_xmin_age.is_some());
                 holder.leave(how).await;
@@ -266,7 +289,11 @@ fn a_closed_connection_may_still_hold_its_lock_and_eof_proves_release() {
             let mut client = pg.connect().await;
             client.rows("begin; lock table t").await;
             client.close().await;
-            (closed, pg.try_sql("begin; lock table t nowait; rollback").is_ok() && pg.server.census().sessions.is_empty())
+            (
+                closed,
+                pg.try_sql("begin; lock table t nowait; rollback").is_ok()
+                    && pg.server.census().sessions.is_empty(),
+            )
         });
         assert!(released, "seed {seed}");
         if closed { held += 1 } else { free += 1 }
@@ -279,7 +306,13 @@ fn a_closed_connection_may_still_hold_its_lock_and_eof_proves_release() {
 fn a_half_closed_client_still_gets_its_answer_unless_the_client_is_checked() {
     for checked in [false, true] {
         Pg::run(9, |pg| async move {
-            let mut client = pg.connect_set(if checked { "-c client_connection_check_interval=500" } else { "" }).await;
+            let mut client = pg
+                .connect_set(if checked {
+                    "-c client_connection_check_interval=500"
+                } else {
+                    ""
+                })
+                .await;
             let start = pg.now();
             client.send("select pg_sleep(2)").await;
             pg.sleep(100).await;
@@ -331,7 +364,11 @@ fn what_reached_the_server_runs_although_its_client_is_gone() {
                 pg.sleep(1).await;
                 commits.leave(how).await;
                 pg.sleep(200).await;
-                assert_eq!(pg.value("select string_agg(a::text, ',' order by a) from t"), "1,2,3", "{how:?} {seed}");
+                assert_eq!(
+                    pg.value("select string_agg(a::text, ',' order by a) from t"),
+                    "1,2,3",
+                    "{how:?} {seed}"
+                );
             });
         }
     }
@@ -356,7 +393,10 @@ fn of_a_pipeline_a_prefix_runs() {
                 client.leave(how).await;
                 at_once(&pg, &client, "pipeline").await;
                 let rows = pg.value("select string_agg(a::text, ',' order by a) from t");
-                assert!(["1", "1,2", "1,2,3"].contains(&rows.as_str()), "{how:?} {seed}: {rows:?}");
+                assert!(
+                    ["1", "1,2", "1,2,3"].contains(&rows.as_str()),
+                    "{how:?} {seed}: {rows:?}"
+                );
             });
         }
     }

@@ -9,7 +9,11 @@ use super::client::{Pg, Said, code, error};
 fn small() -> ServerOptions {
     let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     ServerOptions {
-        settings: vec![set("max_connections", "5"), set("superuser_reserved_connections", "2"), set("max_wal_senders", "2")],
+        settings: vec![
+            set("max_connections", "5"),
+            set("superuser_reserved_connections", "2"),
+            set("max_wal_senders", "2"),
+        ],
         ..ServerOptions::default()
     }
 }
@@ -27,15 +31,26 @@ fn places_are_counted_for_sessions_and_walsenders_apart() {
         assert_eq!(error(&refused), Some(("53300".to_owned(), wanted.to_owned())));
         let supers = [pg.superuser().await, pg.superuser().await];
         let refused = pg.try_connect(&[("user", "postgres")]).await.err().unwrap();
-        assert_eq!(error(&refused), Some(("53300".to_owned(), "sorry, too many clients already".to_owned())));
+        assert_eq!(
+            error(&refused),
+            Some(("53300".to_owned(), "sorry, too many clients already".to_owned()))
+        );
         let _walsenders = (pg.walsender("").await, pg.walsender("").await);
-        let refused = pg.try_connect(&[("user", "postgres"), ("replication", "database")]).await.err().unwrap();
+        let refused = pg
+            .try_connect(&[("user", "postgres"), ("replication", "database")])
+            .await
+            .err()
+            .unwrap();
         let wanted = "number of requested standby connections exceeds max_wal_senders (currently 2)";
         assert_eq!(error(&refused), Some(("53300".to_owned(), wanted.to_owned())));
         sessions[0].send("select pg_sleep(10)").await;
         pg.sleep(100).await;
         pg.cancel(sessions[0].pid, sessions[0].secret).await;
-        assert_eq!(code(&sessions[0].until_ready().await).as_deref(), Some("57014"), "a cancel needs no place");
+        assert_eq!(
+            code(&sessions[0].until_ready().await).as_deref(),
+            Some("57014"),
+            "a cancel needs no place"
+        );
         for client in supers.into_iter().chain(sessions.pop()) {
             client.close().await;
         }
@@ -48,8 +63,16 @@ fn places_are_counted_for_sessions_and_walsenders_apart() {
 fn a_role_or_database_that_is_not_there_is_refused() {
     Pg::run(2, |pg| async move {
         for (parameters, wanted, text) in [
-            ([("user", "nobody"), ("database", "app")], "28000", "role \"nobody\" does not exist"),
-            ([("user", "mirror"), ("database", "nowhere")], "3D000", "database \"nowhere\" does not exist"),
+            (
+                [("user", "nobody"), ("database", "app")],
+                "28000",
+                "role \"nobody\" does not exist",
+            ),
+            (
+                [("user", "mirror"), ("database", "nowhere")],
+                "3D000",
+                "database \"nowhere\" does not exist",
+            ),
         ] {
             let refused = pg.try_connect(&parameters).await.err().unwrap();
             assert_eq!(error(&refused), Some((wanted.to_owned(), text.to_owned())));
@@ -64,10 +87,16 @@ fn a_role_or_database_that_is_not_there_is_refused() {
 fn a_crash_cuts_every_session_off_and_keeps_what_was_durable() {
     Pg::run(3, |pg| async move {
         let mut walsender = pg.walsender("").await;
-        walsender.rows("CREATE_REPLICATION_SLOT kept LOGICAL pgoutput NOEXPORT_SNAPSHOT").await;
-        walsender.rows("CREATE_REPLICATION_SLOT temp TEMPORARY LOGICAL pgoutput").await;
+        walsender
+            .rows("CREATE_REPLICATION_SLOT kept LOGICAL pgoutput NOEXPORT_SNAPSHOT")
+            .await;
+        walsender
+            .rows("CREATE_REPLICATION_SLOT temp TEMPORARY LOGICAL pgoutput")
+            .await;
         let mut client = pg.connect().await;
-        client.rows("create table t (a int); insert into t values (1)").await;
+        client
+            .rows("create table t (a int); insert into t values (1)")
+            .await;
         client.rows("begin; insert into t values (2)").await;
         let mut sleeping = pg.connect().await;
         sleeping.send("select pg_sleep(100)").await;
@@ -76,7 +105,10 @@ fn a_crash_cuts_every_session_off_and_keeps_what_was_durable() {
         assert!(!pg.server.accepting());
         assert_eq!(pg.server.census().sessions, []);
         let said = client.until_eof().await;
-        assert!(matches!(&said[..], [Said::Notice(text)] if text.starts_with("WARNING 57P02")), "{said:?}");
+        assert!(
+            matches!(&said[..], [Said::Notice(text)] if text.starts_with("WARNING 57P02")),
+            "{said:?}"
+        );
         assert_eq!(walsender.until_eof().await, []);
         sleeping.until_eof().await;
         pg.server.restart();

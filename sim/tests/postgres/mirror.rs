@@ -33,7 +33,10 @@ const FIXTURE: &str = r#"
 fn server(sim: &Handle, name: &str) -> (PgServer, Connector) {
     let network = Network::new(sim, sim.chooser().fork("network"), PipeOptions::default());
     let (listener, dialer) = network.listen(name);
-    let options = ServerOptions { rows_per_block: Some(20), ..ServerOptions::default() };
+    let options = ServerOptions {
+        rows_per_block: Some(20),
+        ..ServerOptions::default()
+    };
     let server = PgServer::new(options, sim.clock(), sim.chooser().fork(name));
     let (accepting, handle) = (server.clone(), sim.clone());
     sim.spawn(async move {
@@ -42,7 +45,11 @@ fn server(sim: &Handle, name: &str) -> (PgServer, Connector) {
             handle.spawn(accepting.serve(socket));
         }
     });
-    let login = Login { user: "mirror".to_owned(), password: None, database: "app".to_owned() };
+    let login = Login {
+        user: "mirror".to_owned(),
+        password: None,
+        database: "app".to_owned(),
+    };
     (server, Connector::new(Arc::new(Port(dialer)), login))
 }
 
@@ -54,10 +61,17 @@ fn a_mirror_loads_every_kind_of_table_and_dropping_it_leaves_nothing() {
                 let (source, to_source) = server(&sim, "source");
                 let (target, to_target) = server(&sim, "target");
                 source.sql("app", "mirror", FIXTURE).unwrap();
-                let settings = Settings { partition_bytes: 8192 * 5, workers: 3, ..Settings::default() };
+                let settings = Settings {
+                    partition_bytes: 8192 * 5,
+                    workers: 3,
+                    ..Settings::default()
+                };
                 let name = "m".parse::<MirrorName>().unwrap();
                 let mirror = Mirror::new(name, to_source, to_target, sim.clock(), settings);
-                let loaded = mirror.load().await.unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
+                let loaded = mirror
+                    .load()
+                    .await
+                    .unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
                 assert!(!format!("{loaded:?}").is_empty());
                 for sums in [
                     "select count(*), sum(id), sum(balance), max(name) from accounts",
@@ -79,7 +93,11 @@ fn a_mirror_loads_every_kind_of_table_and_dropping_it_leaves_nothing() {
                 assert!(!format!("{dropped:?}").is_empty());
                 for server in [&source, &target] {
                     let census = server.census();
-                    assert_eq!((census.sessions, census.slots, census.publications), Default::default(), "{dropped:?}");
+                    assert_eq!(
+                        (census.sessions, census.slots, census.publications),
+                        Default::default(),
+                        "{dropped:?}"
+                    );
                 }
             })
             .unwrap();

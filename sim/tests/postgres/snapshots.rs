@@ -8,10 +8,15 @@ fn an_exported_snapshot_dies_with_the_holders_next_message() {
     for next in ["", "IDENTIFY_SYSTEM", "SHOW lock_timeout", "select 1", "begin"] {
         Pg::run(1, |pg| async move {
             let mut holder = pg.walsender("").await;
-            let rows = holder.rows("CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput").await;
+            let rows = holder
+                .rows("CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput")
+                .await;
             let name = rows[0][2].clone().unwrap();
             assert_eq!(pg.doing(holder.pid), "idle in transaction Client/ClientRead");
-            let locks = pg.sql(&format!("select locktype from pg_locks where pid = {}", holder.pid));
+            let locks = pg.sql(&format!(
+                "select locktype from pg_locks where pid = {}",
+                holder.pid
+            ));
             assert_eq!(locks, [[Some("virtualxid".to_owned())]]);
             let mut importer = pg.connect().await;
             importer.rows("begin isolation level repeatable read").await;
@@ -20,10 +25,16 @@ fn an_exported_snapshot_dies_with_the_holders_next_message() {
             if next != "begin" {
                 assert_eq!(pg.doing(holder.pid), "idle Client/ClientRead", "{next:?}");
             }
-            assert_eq!(importer.value("select 1").await, "1", "who imported is unaffected (OB-65)");
+            assert_eq!(
+                importer.value("select 1").await,
+                "1",
+                "who imported is unaffected (OB-65)"
+            );
             let mut late = pg.connect().await;
             late.rows("begin isolation level repeatable read").await;
-            let message = late.fails(&format!("set transaction snapshot '{name}'"), "22023").await;
+            let message = late
+                .fails(&format!("set transaction snapshot '{name}'"), "22023")
+                .await;
             assert_eq!(message, format!("invalid snapshot identifier: \"{name}\""));
         });
     }
@@ -39,7 +50,9 @@ fn an_importer_outlives_the_exporter_and_nobody_imports_after_it() {
             exporter.rows("begin isolation level repeatable read").await;
             let name = exporter.value("select pg_export_snapshot()").await;
             let mut importer = pg.connect().await;
-            importer.rows("begin isolation level repeatable read read only").await;
+            importer
+                .rows("begin isolation level repeatable read read only")
+                .await;
             importer.rows(&format!("set transaction snapshot '{name}'")).await;
             pg.sql("insert into t values (2)");
             exporter.leave(how).await;
@@ -48,7 +61,8 @@ fn an_importer_outlives_the_exporter_and_nobody_imports_after_it() {
             assert!(pg.seen(importer.pid).unwrap().pinned_xmin_age.is_some());
             let mut late = pg.connect().await;
             late.rows("begin isolation level repeatable read").await;
-            late.fails(&format!("set transaction snapshot '{name}'"), "22023").await;
+            late.fails(&format!("set transaction snapshot '{name}'"), "22023")
+                .await;
         });
     }
     Pg::run(2, |pg| async move {
@@ -58,7 +72,9 @@ fn an_importer_outlives_the_exporter_and_nobody_imports_after_it() {
         exporter.fails("select 1/0", "22012").await;
         let mut late = pg.connect().await;
         late.rows("begin isolation level repeatable read").await;
-        let message = late.fails(&format!("set transaction snapshot '{name}'"), "55000").await;
+        let message = late
+            .fails(&format!("set transaction snapshot '{name}'"), "55000")
+            .await;
         assert_eq!(message, "could not import the requested snapshot");
     });
 }
@@ -84,7 +100,9 @@ fn a_snapshot_is_imported_first_thing_in_a_repeatable_read_transaction_of_its_da
             }
             client.fails(&import, wanted).await;
         }
-        let mut elsewhere = pg.connect_with(&[("user", "postgres"), ("database", "postgres")]).await;
+        let mut elsewhere = pg
+            .connect_with(&[("user", "postgres"), ("database", "postgres")])
+            .await;
         elsewhere.rows("begin isolation level repeatable read").await;
         elsewhere.fails(&import, "0A000").await;
         let mut good = pg.connect().await;
@@ -105,13 +123,19 @@ fn vacuum_cannot_remove_what_a_snapshot_holder_may_need_and_slots_alone_do_not_h
             let mut walsender = pg.walsender("").await;
             let mut importer = pg.connect().await;
             match holder {
-                "exported" => drop(walsender.rows("CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput").await),
+                "exported" => drop(
+                    walsender
+                        .rows("CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput")
+                        .await,
+                ),
                 "importer" => {
                     importer.rows("begin isolation level repeatable read").await;
                     importer.rows("select 1").await;
                 }
                 "slot" => {
-                    walsender.rows("CREATE_REPLICATION_SLOT s LOGICAL pgoutput NOEXPORT_SNAPSHOT").await;
+                    walsender
+                        .rows("CREATE_REPLICATION_SLOT s LOGICAL pgoutput NOEXPORT_SNAPSHOT")
+                        .await;
                 }
                 _ => {}
             }
@@ -119,7 +143,11 @@ fn vacuum_cannot_remove_what_a_snapshot_holder_may_need_and_slots_alone_do_not_h
             let mut admin = pg.superuser().await;
             let said = admin.query("vacuum verbose t").await;
             assert_eq!(code(&said), None);
-            assert_eq!(dead(&said), matches!(holder, "exported" | "importer"), "{holder}: {said:?}");
+            assert_eq!(
+                dead(&said),
+                matches!(holder, "exported" | "importer"),
+                "{holder}: {said:?}"
+            );
         });
     }
 }
@@ -134,7 +162,11 @@ fn an_exported_permanent_slot_is_inactive_and_can_be_dropped_under_its_holder() 
         assert_eq!(pg.slots(), [("s".to_owned(), false, false)]);
         let mut other = pg.connect().await;
         other.rows("select pg_drop_replication_slot('s')").await;
-        assert_eq!(pg.doing(holder.pid), "idle in transaction Client/ClientRead", "the session leak of PeerDB 2162");
+        assert_eq!(
+            pg.doing(holder.pid),
+            "idle in transaction Client/ClientRead",
+            "the session leak of PeerDB 2162"
+        );
         other.rows("begin isolation level repeatable read").await;
         other.rows(&format!("set transaction snapshot '{name}'")).await;
     });
@@ -145,8 +177,12 @@ fn an_exported_permanent_slot_is_inactive_and_can_be_dropped_under_its_holder() 
 fn a_holder_that_is_fed_lives_and_one_that_falls_silent_dies_soon() {
     Pg::run(6, |pg| async move {
         let mut holder = pg.walsender("-c idle_in_transaction_session_timeout=2s").await;
-        holder.rows("begin read only isolation level repeatable read").await;
-        holder.rows("CREATE_REPLICATION_SLOT s LOGICAL pgoutput USE_SNAPSHOT").await;
+        holder
+            .rows("begin read only isolation level repeatable read")
+            .await;
+        holder
+            .rows("CREATE_REPLICATION_SLOT s LOGICAL pgoutput USE_SNAPSHOT")
+            .await;
         let name = holder.value("select pg_export_snapshot()").await;
         for _ in 0..6 {
             pg.sleep(1000).await;
@@ -158,7 +194,9 @@ fn a_holder_that_is_fed_lives_and_one_that_falls_silent_dies_soon() {
         assert_eq!(code(&holder.until_eof().await).as_deref(), Some("25P03"));
         importer.rows("rollback").await;
         importer.rows("begin isolation level repeatable read").await;
-        importer.fails(&format!("set transaction snapshot '{name}'"), "22023").await;
+        importer
+            .fails(&format!("set transaction snapshot '{name}'"), "22023")
+            .await;
         assert_eq!(pg.slots(), [("s".to_owned(), false, false)]);
     });
 }

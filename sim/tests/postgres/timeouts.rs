@@ -29,14 +29,21 @@ fn the_check_of_the_client_notices_at_its_next_tick() {
                 pg.sleep(1300).await;
                 client.leave(how).await;
                 let took = pg.gone_within(client.pid, Duration::from_secs(5)).await.unwrap();
-                assert!((Duration::from_millis(650)..Duration::from_millis(760)).contains(&took), "{sql} {took:?}");
+                assert!(
+                    (Duration::from_millis(650)..Duration::from_millis(760)).contains(&took),
+                    "{sql} {took:?}"
+                );
             }
             let mut writer = pg.connect_set("-c client_connection_check_interval=20ms").await;
             writer.rows("create table w (a int)").await;
             writer.send("insert into w select 1 from pg_sleep(0.5)").await;
             pg.sleep(50).await;
             writer.leave(how).await;
-            assert!(pg.gone_within(writer.pid, Duration::from_millis(80)).await.is_some());
+            assert!(
+                pg.gone_within(writer.pid, Duration::from_millis(80))
+                    .await
+                    .is_some()
+            );
             assert_eq!(pg.value("select count(*) from w"), "0");
         });
     }
@@ -47,7 +54,11 @@ fn the_check_of_the_client_notices_at_its_next_tick() {
 fn a_silent_peer_needs_keepalives_and_someone_who_looks() {
     let keepalives = "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2";
     let check = "-c client_connection_check_interval=1s";
-    let cases = [(check.to_owned(), false), (format!("{check} {keepalives}"), true), (keepalives.to_owned(), false)];
+    let cases = [
+        (check.to_owned(), false),
+        (format!("{check} {keepalives}"), true),
+        (keepalives.to_owned(), false),
+    ];
     for (options, noticed) in cases {
         Pg::run(2, |pg| async move {
             let _holder = locked(&pg).await;
@@ -59,7 +70,10 @@ fn a_silent_peer_needs_keepalives_and_someone_who_looks() {
                 let took = pg.gone_within(client.pid, Duration::from_secs(20)).await;
                 assert_eq!(took.is_some(), noticed, "{options} {sql} {took:?}");
                 if let Some(took) = took {
-                    assert!((Duration::from_secs(2)..Duration::from_millis(4100)).contains(&took), "{took:?}");
+                    assert!(
+                        (Duration::from_secs(2)..Duration::from_millis(4100)).contains(&took),
+                        "{took:?}"
+                    );
                 }
             }
         });
@@ -71,7 +85,11 @@ fn a_silent_peer_needs_keepalives_and_someone_who_looks() {
 fn keepalives_find_a_silent_peer_wherever_the_backend_reads_and_a_user_timeout_alone_does_not() {
     let keepalives = "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2";
     let both = format!("{keepalives} -c tcp_user_timeout=2000");
-    for (options, bounds) in [(keepalives, Some(2000..3600)), (&both, Some(1500..2700)), ("-c tcp_user_timeout=2000", None)] {
+    for (options, bounds) in [
+        (keepalives, Some(2000..3600)),
+        (&both, Some(1500..2700)),
+        ("-c tcp_user_timeout=2000", None),
+    ] {
         Pg::run(3, |pg| async move {
             pg.sql("create table t (a int); grant all on t to mirror");
             for sql in ["select 1", "begin", "copy t from stdin"] {
@@ -84,7 +102,10 @@ fn keepalives_find_a_silent_peer_wherever_the_backend_reads_and_a_user_timeout_a
                     None => assert_eq!(took, None, "{options} {sql}"),
                     Some(bounds) => {
                         let millis = took.unwrap().as_millis();
-                        assert!((bounds.start..bounds.end).contains(&millis), "{options} {sql} {took:?}");
+                        assert!(
+                            (bounds.start..bounds.end).contains(&millis),
+                            "{options} {sql} {took:?}"
+                        );
                     }
                 }
             }
@@ -119,7 +140,11 @@ fn a_user_timeout_ends_a_blocked_write_whether_its_client_is_silent_or_only_does
         let keepalives = "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2";
         let mut client = blocked(&pg, keepalives).await;
         client.link().silence(Silence::Both).unwrap();
-        assert_eq!(pg.gone_within(client.pid, Duration::from_secs(60)).await, None, "probes are not sent");
+        assert_eq!(
+            pg.gone_within(client.pid, Duration::from_secs(60)).await,
+            None,
+            "probes are not sent"
+        );
     });
 }
 
@@ -147,7 +172,11 @@ fn idle_in_transaction_ends_transactions_and_snapshot_holders_only() {
                 holder.rows("begin isolation level repeatable read").await;
             }
             let option = if used { "USE_SNAPSHOT" } else { "EXPORT_SNAPSHOT" };
-            holder.rows(&format!("CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput {option}")).await;
+            holder
+                .rows(&format!(
+                    "CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput {option}"
+                ))
+                .await;
             assert_eq!(code(&holder.until_eof().await).as_deref(), Some("25P03"));
             assert_eq!(pg.slots(), []);
         }
@@ -171,11 +200,16 @@ fn idle_session_ends_sessions_and_walsenders_but_no_snapshot_holder() {
         let limit = "-c idle_session_timeout=2s";
         let mut client = pg.connect_set(limit).await;
         let wanted = "terminating connection due to idle-session timeout";
-        assert_eq!(error(&client.until_eof().await), Some(("57P05".to_owned(), wanted.to_owned())));
+        assert_eq!(
+            error(&client.until_eof().await),
+            Some(("57P05".to_owned(), wanted.to_owned()))
+        );
         let mut walsender = pg.walsender(limit).await;
         assert_eq!(code(&walsender.until_eof().await).as_deref(), Some("57P05"));
         let mut holder = pg.walsender(limit).await;
-        holder.rows("CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput").await;
+        holder
+            .rows("CREATE_REPLICATION_SLOT s TEMPORARY LOGICAL pgoutput")
+            .await;
         pg.sleep(60_000).await;
         assert_eq!(pg.doing(holder.pid), "idle in transaction Client/ClientRead");
     });
@@ -191,7 +225,10 @@ fn statement_timeout_fails_the_statement_and_leaves_the_session() {
         for client in &mut sessions {
             for sql in ["select pg_sleep(10)", "select * from t"] {
                 let start = pg.now();
-                assert_eq!(client.fails(sql, "57014").await, "canceling statement due to statement timeout");
+                assert_eq!(
+                    client.fails(sql, "57014").await,
+                    "canceling statement due to statement timeout"
+                );
                 assert!(near(pg.now() - start, 2000), "{sql} {:?}", pg.now() - start);
                 assert_eq!(client.value("select 1").await, "1");
             }
@@ -227,7 +264,10 @@ fn lock_timeout_ends_waits_for_tables_and_for_transactions() {
         let _holder = locked(&pg).await;
         let mut client = pg.connect_set("-c lock_timeout=1500").await;
         let start = pg.now();
-        assert_eq!(client.fails("select * from t", "55P03").await, "canceling statement due to lock timeout");
+        assert_eq!(
+            client.fails("select * from t", "55P03").await,
+            "canceling statement due to lock timeout"
+        );
         assert!(near(pg.now() - start, 1500), "{:?}", pg.now() - start);
         assert_eq!(client.value("select 1").await, "1");
         pg.sql("create table u (a int primary key); grant all on u to mirror");
@@ -252,11 +292,17 @@ fn an_ordinary_role_can_set_every_limit_in_its_options_and_no_unknown_or_forbidd
             -c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 \
             -c tcp_user_timeout=60000 -c wal_sender_timeout=30s";
         let mut client = pg.connect_set(options).await;
-        assert_eq!(client.value("show idle_in_transaction_session_timeout").await, "1min");
+        assert_eq!(
+            client.value("show idle_in_transaction_session_timeout").await,
+            "1min"
+        );
         for (options, wanted) in [("-c nosuch=1", "42704"), ("-c log_statement=all", "42501")] {
             let said = pg.try_connect(&[("options", options)]).await.err().unwrap();
             assert_eq!(code(&said).as_deref(), Some(wanted));
-            assert!(matches!(&said[0], Said::Error { severity, .. } if severity == "FATAL") || said.len() > 1, "{said:?}");
+            assert!(
+                matches!(&said[0], Said::Error { severity, .. } if severity == "FATAL") || said.len() > 1,
+                "{said:?}"
+            );
         }
     });
 }
@@ -273,8 +319,15 @@ fn a_deadlock_is_found_after_a_second() {
         two.send("lock table a").await;
         let start = pg.now();
         let said = one.until_ready().await;
-        assert_eq!(error(&said), Some(("40P01".to_owned(), "deadlock detected".to_owned())));
-        assert!(near(pg.now() - start, 690), "a second after the first began to wait: {:?}", pg.now() - start);
+        assert_eq!(
+            error(&said),
+            Some(("40P01".to_owned(), "deadlock detected".to_owned()))
+        );
+        assert!(
+            near(pg.now() - start, 690),
+            "a second after the first began to wait: {:?}",
+            pg.now() - start
+        );
         assert_eq!(code(&two.until_ready().await), None);
     });
 }

@@ -49,11 +49,18 @@ fn apply(
     new_indexes: &mut Vec<NewIndex>,
 ) -> Result<(), PgError> {
     match operation {
-        AlterTableOperation::AddColumn { if_not_exists, column_def, .. } => {
+        AlterTableOperation::AddColumn {
+            if_not_exists,
+            column_def,
+            ..
+        } => {
             let position = relation.columns.len();
             let (mut column, carried) = define(state, pid, relation, position, column_def)?;
             if relation.column(&column.name).is_some() {
-                let message = format!("column \"{}\" of relation \"{}\" already exists", column.name, relation.name);
+                let message = format!(
+                    "column \"{}\" of relation \"{}\" already exists",
+                    column.name, relation.name
+                );
                 if *if_not_exists {
                     notice(state, pid, "42701", format!("{message}, skipping"));
                     return Ok(());
@@ -66,14 +73,29 @@ fn apply(
             relation.columns.push(column);
             if carried.primary || carried.unique {
                 let (name, columns, primary) = (None, vec![position], carried.primary);
-                new_indexes.push(NewIndex { name, columns, unique: true, primary, constraint: true });
+                new_indexes.push(NewIndex {
+                    name,
+                    columns,
+                    unique: true,
+                    primary,
+                    constraint: true,
+                });
             }
         }
-        AlterTableOperation::DropColumn { column_names, if_exists, .. } => {
+        AlterTableOperation::DropColumn {
+            column_names,
+            if_exists,
+            ..
+        } => {
             for name in column_names.iter().map(names::fold) {
                 match relation.column(&name) {
                     Some(position) => relation.columns[position].dropped = true,
-                    None if *if_exists => notice(state, pid, "00000", format!("column \"{name}\" does not exist, skipping")),
+                    None if *if_exists => notice(
+                        state,
+                        pid,
+                        "00000",
+                        format!("column \"{name}\" does not exist, skipping"),
+                    ),
                     None => return Err(missing_column(relation, &name)),
                 }
             }
@@ -96,19 +118,28 @@ fn apply(
             let missing = || PgError::new("42704", format!("role \"{name}\" does not exist"));
             relation.owner = role.ok_or_else(missing)?.oid;
         }
-        AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(name) | RenameTableNameKind::As(name) } => {
+        AlterTableOperation::RenameTable {
+            table_name: RenameTableNameKind::To(name) | RenameTableNameKind::As(name),
+        } => {
             let name = names::last(name);
             check_free(state, pid, relation.schema, &name)?;
             relation.name = name;
         }
-        AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
+        AlterTableOperation::RenameColumn {
+            old_column_name,
+            new_column_name,
+        } => {
             let old = names::fold(old_column_name);
-            let position = relation.column(&old).ok_or_else(|| missing_column(relation, &old))?;
+            let position = relation
+                .column(&old)
+                .ok_or_else(|| missing_column(relation, &old))?;
             relation.columns[position].name = names::fold(new_column_name);
         }
         AlterTableOperation::AlterColumn { column_name, op } => {
             let name = names::fold(column_name);
-            let position = relation.column(&name).ok_or_else(|| missing_column(relation, &name))?;
+            let position = relation
+                .column(&name)
+                .ok_or_else(|| missing_column(relation, &name))?;
             alter_column(state, pid, relation, position, op)?;
         }
         other => return Err(PgError::unsupported(format!("ALTER TABLE … {other}"))),
@@ -117,7 +148,13 @@ fn apply(
 }
 
 fn missing_column(relation: &Relation, name: &str) -> PgError {
-    PgError::new("42703", format!("column \"{name}\" of relation \"{}\" does not exist", relation.name))
+    PgError::new(
+        "42703",
+        format!(
+            "column \"{name}\" of relation \"{}\" does not exist",
+            relation.name
+        ),
+    )
 }
 
 fn alter_column(
@@ -137,7 +174,10 @@ fn alter_column(
                 .any(|(_, tuple)| tuple.values.get(position).is_none_or(|value| value.is_null()));
             let column = &mut relation.columns[position];
             if has_null {
-                let message = format!("column \"{}\" of relation \"{}\" contains null values", column.name, relation.name);
+                let message = format!(
+                    "column \"{}\" of relation \"{}\" contains null values",
+                    column.name, relation.name
+                );
                 return Err(PgError::new("23502", message));
             }
             column.not_null = true;
@@ -152,7 +192,13 @@ fn alter_column(
     Ok(())
 }
 
-fn drop_constraint(state: &mut State, pid: i32, relation: &mut Relation, name: &str, if_exists: bool) -> Result<(), PgError> {
+fn drop_constraint(
+    state: &mut State,
+    pid: i32,
+    relation: &mut Relation,
+    name: &str,
+    if_exists: bool,
+) -> Result<(), PgError> {
     let before = relation.checks.len();
     relation.checks.retain(|check| check.name != name);
     if relation.checks.len() < before {
@@ -160,9 +206,14 @@ fn drop_constraint(state: &mut State, pid: i32, relation: &mut Relation, name: &
     }
     let view = state.catalog_view(pid);
     let indexes = state.database(pid).indexes(&state.log, view, relation.oid);
-    let found = indexes.iter().find(|index| index.name == name && index.index().is_some_and(|index| index.constraint));
+    let found = indexes
+        .iter()
+        .find(|index| index.name == name && index.index().is_some_and(|index| index.constraint));
     let Some(index) = found else {
-        let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", relation.name);
+        let message = format!(
+            "constraint \"{name}\" of relation \"{}\" does not exist",
+            relation.name
+        );
         if if_exists {
             notice(state, pid, "00000", format!("{message}, skipping"));
             return Ok(());
@@ -188,8 +239,12 @@ fn replica_identity(
             let view = state.catalog_view(pid);
             let indexes = state.database(pid).indexes(&state.log, view, relation.oid);
             let found = indexes.iter().find(|index| index.name == name);
-            let missing =
-                || PgError::new("42704", format!("index \"{name}\" for table \"{}\" does not exist", relation.name));
+            let missing = || {
+                PgError::new(
+                    "42704",
+                    format!("index \"{name}\" for table \"{}\" does not exist", relation.name),
+                )
+            };
             ReplicaIdentity::Index(found.ok_or_else(missing)?.oid)
         }
     })
