@@ -13,6 +13,7 @@ use super::heap::{Conflict, Ctid};
 use super::locks::LockMode;
 use super::session::execute::{Call, Memo};
 use super::snapshot::View;
+use super::sql::check::holds;
 use super::sql::error::PgError;
 use super::sql::host::{ColumnDefault, Host, InsertOutcome, Interrupt, OnConflict, Scan, ScanRow};
 use super::sql::names;
@@ -147,6 +148,25 @@ impl<'a> StatementHost<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// CHECK constraints of the table that stores the row.
+    fn check(&mut self, store: &Relation, row: &[Value]) -> Answer<()> {
+        constraints::check_row(store, row)?;
+        if store.checks.is_empty() {
+            return Ok(());
+        }
+        let live: Vec<Value> = store.live().map(|(at, _)| value_at(store, row, at)).collect();
+        for check in &store.checks {
+            if !holds(self, &store.scan_columns, &live, &check.expr)? {
+                let message = format!(
+                    "new row for relation \"{}\" violates check constraint \"{}\"",
+                    store.name, check.name
+                );
+                return Err(PgError::new("23514", message).into());
+            }
+        }
+        Ok(())
     }
 
     fn violation(&self, store: &Relation, index: u32, values: &[Value]) -> PgError {
@@ -306,7 +326,7 @@ impl Host for StatementHost<'_> {
                     );
                 }
             };
-            constraints::check_row(&store, &row)?;
+            self.check(&store, &row)?;
             self.state
                 .lock_relation(self.pid, store.oid, LockMode::RowExclusive)?;
             placed.push((store, row));
@@ -373,7 +393,7 @@ impl Host for StatementHost<'_> {
                 RelationKind::Partitioned(_) => constraints::route(self.state, self.pid, &relation, row)?,
                 _ => (Rc::clone(&stores[0]), row),
             };
-            constraints::check_row(&store, &row)?;
+            self.check(&store, &row)?;
             changes.push((leaf, place, store, row));
         }
         let leaving: Vec<Ctid> = changes.iter().map(|(_, place, ..)| *place).collect();

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use leftover_core::clock::{Instant, SharedClock};
 
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The deadlines that outlast one wait, and the sleep that waits for the nearest of all.
 pub struct Timers {
     clock: SharedClock,
@@ -14,7 +16,7 @@ pub struct Timers {
     pub statement: Option<Instant>,
     /// `client_connection_check_interval`: armed by SQL, and then in force for one interval, whatever runs (OB-59).
     pub check_client: Option<Instant>,
-    sleep: Option<(Instant, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    sleep: Option<(Instant, Sleep)>,
 }
 
 impl Timers {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use leftover_core::connection::Row;
 use leftover_core::mirror::Mirror;
 use leftover_core::names::MirrorName;
 use leftover_core::settings::Settings;
@@ -13,6 +15,11 @@ use leftover_wire::Connector;
 use leftover_wire::login::Login;
 
 use super::connector::Port;
+
+fn at_once(server: &PgServer, sql: &str) -> Vec<Row> {
+    let answer = server.sql("app", "mirror", sql).now_or_never();
+    answer.expect("a fixture takes no time").unwrap()
+}
 
 const FIXTURE: &str = r#"
     CREATE TABLE accounts (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, balance numeric(12,2) DEFAULT 0);
@@ -60,7 +67,7 @@ fn a_mirror_loads_every_kind_of_table_and_dropping_it_leaves_nothing() {
             .run(|sim| async move {
                 let (source, to_source) = server(&sim, "source");
                 let (target, to_target) = server(&sim, "target");
-                source.sql("app", "mirror", FIXTURE).unwrap();
+                at_once(&source, FIXTURE);
                 let settings = Settings {
                     partition_bytes: 8192 * 5,
                     workers: 3,
@@ -81,7 +88,7 @@ fn a_mirror_loads_every_kind_of_table_and_dropping_it_leaves_nothing() {
                     "select count(*), sum(id) from other.parts_eu",
                     "select count(*), sum(id) from other.parts_rest",
                 ] {
-                    let of = |server: &PgServer| server.sql("app", "mirror", sums).unwrap();
+                    let of = |server: &PgServer| at_once(server, sums);
                     assert_eq!(of(&source), of(&target), "{sums}");
                 }
                 let census = source.census();

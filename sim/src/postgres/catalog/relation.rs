@@ -122,7 +122,7 @@ pub struct ColumnDefinition {
     pub missing: Option<Value>,
 }
 
-/// A CHECK constraint or a foreign key: kept for the catalog, and CHECK is enforced.
+/// A CHECK constraint.
 #[derive(Debug, Clone)]
 pub struct Constraint {
     /// Its oid.

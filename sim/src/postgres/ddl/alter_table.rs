@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, Owner, RenameTableNameKind,
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, Ident, Owner, RenameTableNameKind,
     ReplicaIdentity as IdentityOption,
 };
 
@@ -54,51 +54,14 @@ fn apply(
             column_def,
             ..
         } => {
-            let position = relation.columns.len();
-            let (mut column, carried) = define(state, pid, relation, position, column_def)?;
-            if relation.column(&column.name).is_some() {
-                let message = format!(
-                    "column \"{}\" of relation \"{}\" already exists",
-                    column.name, relation.name
-                );
-                if *if_not_exists {
-                    notice(state, pid, "42701", format!("{message}, skipping"));
-                    return Ok(());
-                }
-                return Err(PgError::new("42701", message));
-            }
-            if let ColumnSource::Default(expr) = &column.source {
-                column.missing = Some(literal(expr, &column.ty)?);
-            }
-            relation.columns.push(column);
-            if carried.primary || carried.unique {
-                let (name, columns, primary) = (None, vec![position], carried.primary);
-                new_indexes.push(NewIndex {
-                    name,
-                    columns,
-                    unique: true,
-                    primary,
-                    constraint: true,
-                });
-            }
+            add_column(state, pid, relation, column_def, *if_not_exists, new_indexes)?;
         }
         AlterTableOperation::DropColumn {
             column_names,
             if_exists,
             ..
         } => {
-            for name in column_names.iter().map(names::fold) {
-                match relation.column(&name) {
-                    Some(position) => relation.columns[position].dropped = true,
-                    None if *if_exists => notice(
-                        state,
-                        pid,
-                        "00000",
-                        format!("column \"{name}\" does not exist, skipping"),
-                    ),
-                    None => return Err(missing_column(relation, &name)),
-                }
-            }
+            drop_columns(state, pid, relation, column_names, *if_exists)?;
         }
         AlterTableOperation::AddConstraint { constraint, .. } => {
             add_constraint(state, relation, constraint, new_indexes)?;
@@ -143,6 +106,59 @@ fn apply(
             alter_column(state, pid, relation, position, op)?;
         }
         other => return Err(PgError::unsupported(format!("ALTER TABLE … {other}"))),
+    }
+    Ok(())
+}
+
+fn add_column(
+    state: &mut State,
+    pid: i32,
+    relation: &mut Relation,
+    definition: &ColumnDef,
+    if_not_exists: bool,
+    new_indexes: &mut Vec<NewIndex>,
+) -> Result<(), PgError> {
+    let position = relation.columns.len();
+    let (mut column, carried) = define(state, pid, relation, position, definition)?;
+    if relation.column(&column.name).is_some() {
+        let message = format!(
+            "column \"{}\" of relation \"{}\" already exists",
+            column.name, relation.name
+        );
+        if if_not_exists {
+            notice(state, pid, "42701", format!("{message}, skipping"));
+            return Ok(());
+        }
+        return Err(PgError::new("42701", message));
+    }
+    if let ColumnSource::Default(expr) = &column.source {
+        column.missing = Some(literal(expr, &column.ty)?);
+    }
+    relation.columns.push(column);
+    new_indexes.extend(carried.index(position));
+    Ok(())
+}
+
+fn drop_columns(
+    state: &mut State,
+    pid: i32,
+    relation: &mut Relation,
+    columns: &[Ident],
+    if_exists: bool,
+) -> Result<(), PgError> {
+    for name in columns.iter().map(names::fold) {
+        match relation.column(&name) {
+            Some(position) => relation.columns[position].dropped = true,
+            None if if_exists => {
+                notice(
+                    state,
+                    pid,
+                    "00000",
+                    format!("column \"{name}\" does not exist, skipping"),
+                );
+            }
+            None => return Err(missing_column(relation, &name)),
+        }
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{ColumnDef, ColumnOption, DataType, Expr, GeneratedAs, UnaryOperator, Value as Literal};
 
+use super::indexes::NewIndex;
 use crate::postgres::catalog::database::Sequence;
 use crate::postgres::catalog::relation::{
     ColumnDefinition, ColumnSource, Relation, RelationKind, ReplicaIdentity,
@@ -22,6 +23,19 @@ pub(crate) struct Carried {
     pub unique: bool,
     /// CHECK expressions.
     pub checks: Vec<Expr>,
+}
+
+impl Carried {
+    /// The index that a column at this position needs.
+    pub(crate) fn index(&self, position: usize) -> Option<NewIndex> {
+        (self.primary || self.unique).then(|| NewIndex {
+            name: None,
+            columns: vec![position],
+            unique: true,
+            primary: self.primary,
+            constraint: true,
+        })
+    }
 }
 
 /// A new, empty relation.

@@ -94,10 +94,32 @@ pub(crate) fn run(state: &mut State, pid: i32, create: &CreateTable) -> Answer {
         Some(parent) => Some(state.locked_table(pid, parent, LockMode::ShareUpdateExclusive)?),
         None => None,
     };
+    let (relation, indexes) = define_table(state, pid, schema, create, parent.as_deref())?;
+    put(state, pid, relation.clone())?;
+    let rows_per_block = state.options.rows_per_block;
+    let (database, _) = state.database_mut(pid);
+    database
+        .heaps
+        .insert(relation.filenode, Heap::new(rows_per_block));
+    for index in indexes {
+        add(state, pid, &relation, index)?;
+    }
+    tag("CREATE TABLE")
+}
+
+/// The new table's definition, and the indexes that it needs.
+fn define_table(
+    state: &mut State,
+    pid: i32,
+    schema: u32,
+    create: &CreateTable,
+    parent: Option<&Relation>,
+) -> Result<(Relation, Vec<NewIndex>), PgError> {
+    let name = names::last(&create.name);
     let mut relation = blank(state, pid, schema, &name, RelationKind::Table);
     relation.persistence = if create.unlogged { 'u' } else { 'p' };
     let mut indexes = Vec::new();
-    if let Some(parent) = &parent {
+    if let Some(parent) = parent {
         below(state, pid, &mut relation, parent, create, &mut indexes)?;
     }
     for definition in &create.columns {
@@ -105,20 +127,11 @@ pub(crate) fn run(state: &mut State, pid: i32, create: &CreateTable) -> Answer {
         let (column, carried) = define(state, pid, &relation, position, definition)?;
         if relation.column(&column.name).is_some() {
             let message = format!("column \"{}\" specified more than once", column.name);
-            return Err(PgError::new("42701", message).into());
+            return Err(PgError::new("42701", message));
         }
         let name = column.name.clone();
         relation.columns.push(column);
-        if carried.primary || carried.unique {
-            let primary = carried.primary;
-            indexes.push(NewIndex {
-                name: None,
-                columns: vec![position],
-                unique: true,
-                primary,
-                constraint: true,
-            });
-        }
+        indexes.extend(carried.index(position));
         for expr in carried.checks {
             add_check(state, &mut relation, None, Some(&name), expr);
         }
@@ -130,24 +143,11 @@ pub(crate) fn run(state: &mut State, pid: i32, create: &CreateTable) -> Answer {
         relation.kind = RelationKind::Partitioned(partitions::key(&relation, by)?);
     }
     if indexes.iter().filter(|index| index.primary).count() > 1 {
-        return Err(PgError::new(
-            "42P16",
-            format!("multiple primary keys for table \"{name}\" are not allowed"),
-        )
-        .into());
+        let message = format!("multiple primary keys for table \"{name}\" are not allowed");
+        return Err(PgError::new("42P16", message));
     }
     relation.refresh();
-    put(state, pid, relation.clone())?;
-    let rows_per_block = state.options.rows_per_block;
-    state
-        .database_mut(pid)
-        .0
-        .heaps
-        .insert(relation.filenode, Heap::new(rows_per_block));
-    for index in indexes {
-        add(state, pid, &relation, index)?;
-    }
-    tag("CREATE TABLE")
+    Ok((relation, indexes))
 }
 
 /// Takes a partition's columns and keys from its parent.

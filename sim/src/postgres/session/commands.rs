@@ -131,39 +131,34 @@ impl Session {
                 let message = "extended query protocol not supported in a replication connection";
                 Err(PgError::new("08P01", message).into())
             }
+            other => self.dispatch_extended(process, other).await,
+        }
+    }
+
+    async fn dispatch_extended(&mut self, process: &mut Process, message: Frontend) -> Step<()> {
+        self.extended(process);
+        match message {
             Frontend::Parse {
                 name,
                 sql,
                 parameter_types,
-            } => {
-                self.extended(process);
-                self.parse(process, name, &sql, &parameter_types).await
-            }
+            } => self.parse(process, name, &sql, &parameter_types).await,
             Frontend::Bind {
                 portal,
                 statement,
                 parameter_formats,
                 parameters,
                 result_formats,
-            } => {
-                self.extended(process);
-                self.bind(
-                    process,
-                    portal,
-                    &statement,
-                    &parameter_formats,
-                    &parameters,
-                    result_formats,
-                )
-            }
-            Frontend::Describe(target) => {
-                self.extended(process);
-                self.describe(process, &target)
-            }
-            Frontend::Execute { portal, max_rows } => {
-                self.extended(process);
-                self.execute_portal(process, &portal, max_rows).await
-            }
+            } => self.bind(
+                process,
+                portal,
+                &statement,
+                &parameter_formats,
+                &parameters,
+                result_formats,
+            ),
+            Frontend::Describe(target) => self.describe(process, &target),
+            Frontend::Execute { portal, max_rows } => self.execute_portal(process, &portal, max_rows).await,
             Frontend::Close(target) => {
                 match target {
                     Target::Statement(name) => drop(self.prepared.remove(&name)),
@@ -172,6 +167,7 @@ impl Session {
                 process.client.replies().close_complete();
                 Ok(())
             }
+            _ => Err(PgError::fatal("08P01", "invalid frontend message type").into()),
         }
     }
 

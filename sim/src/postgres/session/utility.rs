@@ -308,9 +308,7 @@ pub fn shown(state: &mut State, pid: i32, name: &str) -> Result<String, PgError>
 
 fn show(state: &mut State, pid: i32, name: &str) -> Answer {
     if name == "all" {
-        let columns = ["name", "setting", "description"]
-            .map(|name| text_column(name))
-            .into();
+        let columns = ["name", "setting", "description"].map(text_column).into();
         let row = |d: &super::super::settings::Definition| {
             let value = state.backend_ref(pid).settings.show(d.name).unwrap_or_default();
             vec![Value::from(d.name), Value::from(value), Value::from("")]

@@ -66,25 +66,27 @@ pub fn pg_am(_state: &State, _pid: i32, table: &mut Table) {
     table.row([oid(403), "btree".into(), "i".into()]);
 }
 
+const TYPE_COLUMNS: &[(&str, Type)] = &[
+    ("oid", Type::Oid),
+    ("typname", Type::Name),
+    ("typnamespace", Type::Oid),
+    ("typowner", Type::Oid),
+    ("typlen", Type::Int2),
+    ("typtype", Type::QChar),
+    ("typcategory", Type::QChar),
+    ("typisdefined", Type::Bool),
+    ("typdelim", Type::QChar),
+    ("typrelid", Type::Oid),
+    ("typelem", Type::Oid),
+    ("typarray", Type::Oid),
+    ("typbasetype", Type::Oid),
+    ("typtypmod", Type::Int4),
+    ("typcollation", Type::Oid),
+];
+
 /// `pg_type`.
 pub fn pg_type(state: &State, pid: i32, table: &mut Table) {
-    table.columns(&[
-        ("oid", Type::Oid),
-        ("typname", Type::Name),
-        ("typnamespace", Type::Oid),
-        ("typowner", Type::Oid),
-        ("typlen", Type::Int2),
-        ("typtype", Type::QChar),
-        ("typcategory", Type::QChar),
-        ("typisdefined", Type::Bool),
-        ("typdelim", Type::QChar),
-        ("typrelid", Type::Oid),
-        ("typelem", Type::Oid),
-        ("typarray", Type::Oid),
-        ("typbasetype", Type::Oid),
-        ("typtypmod", Type::Int4),
-        ("typcollation", Type::Oid),
-    ]);
+    table.columns(TYPE_COLUMNS);
     let mut add = |ty: &Type| {
         let element = match ty {
             Type::Array(element) => element.oid(),
