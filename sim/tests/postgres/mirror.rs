@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use leftover_core::connection::Row;
 use leftover_core::mirror::Mirror;
 use leftover_core::names::MirrorName;
 use leftover_core::settings::Settings;
@@ -13,6 +15,11 @@ use leftover_wire::Connector;
 use leftover_wire::login::Login;
 
 use super::connector::Port;
+
+fn at_once(server: &PgServer, sql: &str) -> Vec<Row> {
+    let answer = server.sql("app", "mirror", sql).now_or_never();
+    answer.expect("a fixture takes no time").unwrap()
+}
 
 const FIXTURE: &str = r#"
     CREATE TABLE accounts (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, balance numeric(12,2) DEFAULT 0);
@@ -33,7 +40,10 @@ const FIXTURE: &str = r#"
 fn server(sim: &Handle, name: &str) -> (PgServer, Connector) {
     let network = Network::new(sim, sim.chooser().fork("network"), PipeOptions::default());
     let (listener, dialer) = network.listen(name);
-    let options = ServerOptions { rows_per_block: Some(20), ..ServerOptions::default() };
+    let options = ServerOptions {
+        rows_per_block: Some(20),
+        ..ServerOptions::default()
+    };
     let server = PgServer::new(options, sim.clock(), sim.chooser().fork(name));
     let (accepting, handle) = (server.clone(), sim.clone());
     sim.spawn(async move {
@@ -42,7 +52,11 @@ fn server(sim: &Handle, name: &str) -> (PgServer, Connector) {
             handle.spawn(accepting.serve(socket));
         }
     });
-    let login = Login { user: "mirror".to_owned(), password: None, database: "app".to_owned() };
+    let login = Login {
+        user: "mirror".to_owned(),
+        password: None,
+        database: "app".to_owned(),
+    };
     (server, Connector::new(Arc::new(Port(dialer)), login))
 }
 
@@ -53,11 +67,18 @@ fn a_mirror_loads_every_kind_of_table_and_dropping_it_leaves_nothing() {
             .run(|sim| async move {
                 let (source, to_source) = server(&sim, "source");
                 let (target, to_target) = server(&sim, "target");
-                source.sql("app", "mirror", FIXTURE).unwrap();
-                let settings = Settings { partition_bytes: 8192 * 5, workers: 3, ..Settings::default() };
+                at_once(&source, FIXTURE);
+                let settings = Settings {
+                    partition_bytes: 8192 * 5,
+                    workers: 3,
+                    ..Settings::default()
+                };
                 let name = "m".parse::<MirrorName>().unwrap();
                 let mirror = Mirror::new(name, to_source, to_target, sim.clock(), settings);
-                let loaded = mirror.load().await.unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
+                let loaded = mirror
+                    .load()
+                    .await
+                    .unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
                 assert!(!format!("{loaded:?}").is_empty());
                 for sums in [
                     "select count(*), sum(id), sum(balance), max(name) from accounts",
@@ -67,7 +88,7 @@ fn a_mirror_loads_every_kind_of_table_and_dropping_it_leaves_nothing() {
                     "select count(*), sum(id) from other.parts_eu",
                     "select count(*), sum(id) from other.parts_rest",
                 ] {
-                    let of = |server: &PgServer| server.sql("app", "mirror", sums).unwrap();
+                    let of = |server: &PgServer| at_once(server, sums);
                     assert_eq!(of(&source), of(&target), "{sums}");
                 }
                 let census = source.census();
@@ -79,7 +100,11 @@ fn a_mirror_loads_every_kind_of_table_and_dropping_it_leaves_nothing() {
                 assert!(!format!("{dropped:?}").is_empty());
                 for server in [&source, &target] {
                     let census = server.census();
-                    assert_eq!((census.sessions, census.slots, census.publications), Default::default(), "{dropped:?}");
+                    assert_eq!(
+                        (census.sessions, census.slots, census.publications),
+                        Default::default(),
+                        "{dropped:?}"
+                    );
                 }
             })
             .unwrap();

@@ -21,7 +21,9 @@ pub(crate) fn mark(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     }
     let mut marked: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 1);
     for (at, token) in tokens.iter().enumerate() {
-        let after = marked.last().is_some_and(|last| is_word(&last.token, &["from", "join", "update"]));
+        let after = marked
+            .last()
+            .is_some_and(|last| is_word(&last.token, &["from", "join", "update"]));
         let before_name = matches!(tokens.get(at + 1).map(|next| &next.token), Some(Token::Word(_)));
         let only = after && before_name && is_word(&token.token, &["only"]);
         let changed = at <= 2 && is_word(&tokens[0].token, &["update", "delete"]);
@@ -30,8 +32,14 @@ pub(crate) fn mark(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
         if only {
             let word = Token::make_word(MARK, Some('"'));
-            marked.push(TokenWithSpan { token: word, span: token.span });
-            marked.push(TokenWithSpan { token: Token::Period, span: token.span });
+            marked.push(TokenWithSpan {
+                token: word,
+                span: token.span,
+            });
+            marked.push(TokenWithSpan {
+                token: Token::Period,
+                span: token.span,
+            });
         } else {
             marked.push(token.clone());
         }
