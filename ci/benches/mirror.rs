@@ -16,12 +16,14 @@ use leftover_wire::tokio_clock::TokioClock;
 
 type Failure = Box<dyn std::error::Error>;
 
-const CHECKSUM: &str =
-    "SELECT count(*), sum(id), sum(hashtext(owner)::bigint), sum(balance), sum(hashtext(note)::bigint) \
+const CHECKSUM: &str = "SELECT count(*), sum(id), sum(hashtext(owner)::bigint), sum(balance), sum(hashtext(note)::bigint) \
     FROM accounts";
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     match runtime.block_on(run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -32,17 +34,35 @@ fn main() -> ExitCode {
 }
 
 fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(variable)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 async fn run() -> Result<(), Failure> {
-    let (rows, rounds) = (number("LEFTOVER_BENCH_ROWS", 4_000_000), number("LEFTOVER_BENCH_ROUNDS", 3));
-    let world = RealWorld::start(Options { provider: Provider::Local, major: 15 })?;
+    let (rows, rounds) = (
+        number("LEFTOVER_BENCH_ROWS", 4_000_000),
+        number("LEFTOVER_BENCH_ROUNDS", 3),
+    );
+    let world = RealWorld::start(Options {
+        provider: Provider::Local,
+        major: 15,
+    })?;
     world.reset().await?;
     world.sql(Server::Source, &fixture(rows)).await?;
-    let bytes = world.sql(Server::Source, "SELECT pg_size_pretty(pg_relation_size('accounts'))").await?;
+    let bytes = world
+        .sql(
+            Server::Source,
+            "SELECT pg_size_pretty(pg_relation_size('accounts'))",
+        )
+        .await?;
     let expected = world.sql(Server::Source, CHECKSUM).await?;
-    println!("{rows} rows, {}; {}", bytes[0].get(0).unwrap_or("?"), world.describe());
+    println!(
+        "{rows} rows, {}; {}",
+        bytes[0].get(0).unwrap_or("?"),
+        world.describe()
+    );
     let (source, target) = (url(&world, Server::Source), url(&world, Server::Target));
     let (mut mirror, mut psql, mut peak) = (Vec::new(), Vec::new(), 0);
     for round in 1..=rounds {
@@ -56,11 +76,17 @@ async fn run() -> Result<(), Failure> {
         same(&world, &expected).await?;
         world.sql(Server::Target, "TRUNCATE accounts").await?;
         psql.push(wall);
-        println!("round {round}: mirror {:.2?}, psql {wall:.2?}", mirror[mirror.len() - 1]);
+        println!(
+            "round {round}: mirror {:.2?}, psql {wall:.2?}",
+            mirror[mirror.len() - 1]
+        );
     }
     let ratio = median(&mut psql).as_secs_f64() / median(&mut mirror).as_secs_f64();
     println!("speed of the mirror / speed of psql | psql: {ratio:.2} (medians of {rounds})");
-    println!("peak resident memory of the mirror: {:.1} MB", peak as f64 / 1024.0);
+    println!(
+        "peak resident memory of the mirror: {:.1} MB",
+        peak as f64 / 1024.0
+    );
     Ok(())
 }
 
@@ -75,8 +101,14 @@ fn fixture(rows: u64) -> String {
 fn url(world: &RealWorld, server: Server) -> String {
     let (host, port) = world.address(server);
     let login = world.login(server);
-    let password = login.password.map(|password| format!(":{password}")).unwrap_or_default();
-    format!("postgres://{}{password}@{host}:{port}/{}", login.user, login.database)
+    let password = login
+        .password
+        .map(|password| format!(":{password}"))
+        .unwrap_or_default();
+    format!(
+        "postgres://{}{password}@{host}:{port}/{}",
+        login.user, login.database
+    )
 }
 
 async fn same(world: &RealWorld, expected: &[leftover_core::connection::Row]) -> Result<(), Failure> {
@@ -98,7 +130,10 @@ fn mirror_run(source: &str, target: &str) -> Result<(Duration, u64), Failure> {
     let status = loop {
         // The high-water mark only grows: the last look is at most one interval old.
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        let mark = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap_or_default();
         peak = peak.max(mark.trim().trim_end_matches(" kB").parse().unwrap_or(0));
         if let Some(status) = child.try_wait()? {
             break status;
@@ -116,7 +151,11 @@ fn mirror_drop(source: &str, target: &str) -> Result<(), Failure> {
         .args(["mirror", "drop", "bench", "--source", source, "--target", target])
         .stdout(Stdio::null())
         .status()?;
-    if status.success() { Ok(()) } else { Err(format!("leftover mirror drop: {status}").into()) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("leftover mirror drop: {status}").into())
+    }
 }
 
 fn psql_pipe(source: &str, target: &str) -> Result<Duration, Failure> {
