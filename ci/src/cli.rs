@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
-use crate::mirror;
+use crate::{census, gate, list, mirror, replay};
 
 /// Finds what Postgres replication code leaves behind: connections, transactions, snapshots, slots,
 /// publications, running queries.
@@ -18,16 +18,28 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List the scenarios
+    List,
+    /// Run the scenarios under faults and fail if anything is left behind or a planted bug is not caught
+    Gate(gate::Args),
+    /// Run one scenario with one seed again, and show what happened
+    Replay(replay::Args),
     /// Load one Postgres database into another, and leave nothing behind
     #[command(subcommand)]
     Mirror(mirror::Command),
+    /// Show what is held on a live server, by whom, since when, and what it costs
+    Census(census::Args),
 }
 
 impl Cli {
     /// Does what the command line says.
     pub fn run(self) -> Exit {
         match self.command {
+            Command::List => list::run(),
+            Command::Gate(args) => gate::run(&args),
+            Command::Replay(args) => replay::run(&args),
             Command::Mirror(command) => on_tokio(mirror::run(command)),
+            Command::Census(args) => on_tokio(census::run(args)),
         }
     }
 }
@@ -78,6 +90,8 @@ mod tests {
                 "postgres://h/d",
             ],
             &["leftover", "mirror", "run", "m", "--source", "postgres://h/d"],
+            &["leftover", "replay", "initial-load"],
+            &["leftover", "gate", "--world", "moon"],
         ] {
             let error = Cli::try_parse_from(bad).expect_err("refused");
             assert_eq!(error.exit_code(), 2, "{bad:?}");

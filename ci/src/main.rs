@@ -6,9 +6,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod census;
 mod cli;
 mod exit;
+mod gate;
+mod list;
 mod mirror;
+mod replay;
+mod report;
+mod url;
+mod worlds;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()

@@ -7,16 +7,15 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use futures_util::future::{Either, select};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use leftover_core::load_error::LoadError;
 use leftover_core::mirror::Mirror;
 use leftover_core::names::{MirrorName, TableName};
 use leftover_core::progress::{Phase, Progress};
 use leftover_core::report::{Cleaned, LoadOutcome, Loaded, Status};
 use leftover_core::settings::{Settings, Tables};
 use leftover_wire::tokio_clock::TokioClock;
-use leftover_wire::url::Server;
 
 use crate::exit::Exit;
+use crate::url::Url;
 
 /// What to do with a mirror.
 #[derive(Debug, Subcommand)]
@@ -39,11 +38,11 @@ pub struct Which {
     /// The mirror's name: 1 to 24 lower-case letters, digits and underscores
     name: MirrorName,
     /// The database that is read, as libpq writes it: postgres://user@host:5432/database
-    #[arg(long, value_name = "URL", value_parser = leftover_wire::url::parse)]
-    source: Server,
+    #[arg(long, value_name = "URL")]
+    source: Url,
     /// The database that is written
-    #[arg(long, value_name = "URL", value_parser = leftover_wire::url::parse)]
-    target: Server,
+    #[arg(long, value_name = "URL")]
+    target: Url,
 }
 
 /// How to load.
@@ -72,46 +71,48 @@ fn table_name(text: &str) -> Result<TableName, String> {
 }
 
 impl Which {
-    fn mirror(&self, settings: Settings) -> Mirror<leftover_wire::Connector> {
-        let source = leftover_wire::connector(&self.source);
-        let target = leftover_wire::connector(&self.target);
-        Mirror::new(
-            self.name.clone(),
-            source,
-            target,
-            Arc::new(TokioClock::new()),
-            settings,
-        )
+    fn mirror(&self, settings: Settings) -> Result<Mirror<leftover_wire::Connector>, Exit> {
+        let connector = |option: &str, url: &Url| match url.server() {
+            Ok(server) => Ok(leftover_wire::connector(&server)),
+            Err(error) => {
+                eprintln!("error: --{option}: {error}");
+                Err(Exit::Usage)
+            }
+        };
+        let source = connector("source", &self.source)?;
+        let target = connector("target", &self.target)?;
+        let clock = Arc::new(TokioClock::new());
+        Ok(Mirror::new(self.name.clone(), source, target, clock, settings))
     }
 }
 
 /// Runs the command.
 pub async fn run(command: Command) -> Exit {
-    match command {
+    let ended = match command {
         Command::Run(args) => load(&args).await,
-        Command::Drop(which) => {
-            let cleaned = which.mirror(Settings::default()).drop_all().await;
-            print!("{}", render_cleaned(&cleaned));
-            left(&cleaned)
-        }
-        Command::Sweep(which) => match which.mirror(Settings::default()).sweep().await {
-            Ok(cleaned) => {
-                print!("{}", render_cleaned(&cleaned));
-                left(&cleaned)
-            }
-            Err(error) => failed(&error),
-        },
-        Command::Status(which) => match which.mirror(Settings::default()).status().await {
-            Ok(status) => {
-                print!("{}", render_status(&status));
-                Exit::Clean
-            }
-            Err(error) => {
-                eprintln!("error: {error}");
-                Exit::CouldNotRun
-            }
-        },
-    }
+        Command::Drop(which) => drop_mirror(&which).await,
+        Command::Sweep(which) => sweep(&which).await,
+        Command::Status(which) => status(&which).await,
+    };
+    ended.unwrap_or_else(|exit| exit)
+}
+
+async fn drop_mirror(which: &Which) -> Result<Exit, Exit> {
+    let cleaned = which.mirror(Settings::default())?.drop_all().await;
+    print!("{}", render_cleaned(&cleaned));
+    Ok(left(&cleaned))
+}
+
+async fn sweep(which: &Which) -> Result<Exit, Exit> {
+    let cleaned = which.mirror(Settings::default())?.sweep().await.map_err(|error| failed(&error))?;
+    print!("{}", render_cleaned(&cleaned));
+    Ok(left(&cleaned))
+}
+
+async fn status(which: &Which) -> Result<Exit, Exit> {
+    let status = which.mirror(Settings::default())?.status().await.map_err(|error| failed(&error))?;
+    print!("{}", render_status(&status));
+    Ok(Exit::Clean)
 }
 
 fn left(cleaned: &Cleaned) -> Exit {
@@ -122,12 +123,12 @@ fn left(cleaned: &Cleaned) -> Exit {
     }
 }
 
-fn failed(error: &LoadError) -> Exit {
+fn failed(error: &impl std::fmt::Display) -> Exit {
     eprintln!("error: {error}");
     Exit::CouldNotRun
 }
 
-async fn load(args: &RunArgs) -> Exit {
+async fn load(args: &RunArgs) -> Result<Exit, Exit> {
     let tables = if args.tables.is_empty() {
         Tables::All
     } else {
@@ -139,7 +140,7 @@ async fn load(args: &RunArgs) -> Exit {
         partition_bytes: u64::from(args.partition_mib) << 20,
         ..Settings::default()
     };
-    let mirror = args.which.mirror(settings);
+    let mirror = args.which.mirror(settings)?;
     let progress = mirror.progress();
     let stop = async {
         interrupt().await;
@@ -150,9 +151,9 @@ async fn load(args: &RunArgs) -> Exit {
             "ended at once; `leftover mirror drop {}` removes what is left",
             args.which.name
         );
-        return Exit::CouldNotRun;
+        return Err(Exit::CouldNotRun);
     };
-    match outcome {
+    Ok(match outcome {
         Ok(LoadOutcome::Loaded(loaded)) => {
             println!("{}", render_loaded(&args.which.name, &loaded));
             Exit::Clean
@@ -163,7 +164,7 @@ async fn load(args: &RunArgs) -> Exit {
             left(&cleaned)
         }
         Err(error) => failed(&error),
-    }
+    })
 }
 
 const REFRESH: Duration = Duration::from_millis(100);

@@ -284,6 +284,21 @@ impl Leftover {
         }
     }
 
+    /// The place among findings: what explains others comes first, and then what costs the server most.
+    fn rank(&self) -> u8 {
+        match self {
+            Leftover::Growth { .. } => 0,
+            Leftover::Session(left) if left.seen.walsender => 1,
+            Leftover::Session(_) => 2,
+            Leftover::Slot(_) => 3,
+            Leftover::Publication { .. } => 4,
+            Leftover::OverBudget { .. } => 5,
+            Leftover::ForeignTouched { .. } => 6,
+            Leftover::RowsDiffer { .. } => 7,
+            Leftover::DidNotEnd { .. } | Leftover::Failed { .. } | Leftover::NoPromise { .. } => 8,
+        }
+    }
+
     /// Whether it is a slot creation that the server has not finished or given up.
     pub fn is_slot_creation(&self) -> bool {
         match self {
@@ -292,6 +307,11 @@ impl Leftover {
             _ => false,
         }
     }
+}
+
+/// Puts findings in the order in which people read them.
+pub fn sort(leftovers: &mut [Leftover]) {
+    leftovers.sort_by_cached_key(|leftover| (leftover.rank(), leftover.to_string()));
 }
 
 /// All findings for people: one line each, equal lines once with their number.

@@ -7,7 +7,7 @@ use crate::fault::Layer;
 use crate::fault::plan::Plan;
 use crate::invariant::{Before, Bounds};
 use crate::judge::{Bench, Course};
-use crate::leftover::Leftover;
+use crate::leftover::{self, Leftover};
 use crate::neighbour::{self, Neighbours};
 use crate::pipeline::Pipeline;
 use crate::process::Process;
@@ -17,10 +17,33 @@ use crate::verdict::{Outcome, Verdict};
 use crate::world::{Server, World, WorldError};
 
 /// How runs are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// Until when things may stay.
     pub bounds: Bounds,
+    /// Whether two runs of one seed are the same, poll by poll and message by message, up to the strike. Where
+    /// they are not, plans are drawn among the places that every run has.
+    pub exact: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            bounds: Bounds::default(),
+            exact: true,
+        }
+    }
+}
+
+impl Settings {
+    /// For a world on real servers and in real time: nobody looks again ten minutes after a drop.
+    pub fn real() -> Self {
+        let bounds = Bounds {
+            lasting: std::time::Duration::ZERO,
+            ..Bounds::default()
+        };
+        Settings { bounds, exact: false }
+    }
 }
 
 /// Why a run could not be judged.
@@ -48,7 +71,12 @@ pub async fn record<W: World>(
     settings: &Settings,
 ) -> Result<(Recon, Outcome), RunError> {
     let outcome = run_plan(world, scenario, seed, &Plan::calm(), settings).await?;
-    let recon = Recon::of(&outcome.records(), outcome.polls, outcome.duration);
+    let recon = Recon::of(
+        &outcome.records(),
+        outcome.polls,
+        outcome.duration,
+        settings.exact,
+    );
     Ok((recon, outcome))
 }
 
@@ -166,6 +194,7 @@ async fn drive<W: World>(bench: &Bench<'_, W>, plan: &Plan) -> Result<(Course, V
         leftovers = bench.aftermath(&course, plan.then).await?;
     }
     leftovers.extend(bench.touched().await?);
+    leftover::sort(&mut leftovers);
     Ok((course, leftovers))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use crate::fault::plan::{Plan, Point, When};
+use crate::fault::plan::{At, Plan, Point, When};
 use crate::log::{Record, Way};
 use crate::pipeline::Pipeline;
 
@@ -81,11 +81,13 @@ pub struct Recon {
     pub polls: u64,
     /// How long the run took.
     pub duration: Duration,
+    /// Whether the next run of the same seed is the same up to the strike.
+    pub exact: bool,
 }
 
 impl Recon {
     /// Reads the event log of a run without faults.
-    pub fn of(records: &[Record], polls: u64, duration: Duration) -> Self {
+    pub fn of(records: &[Record], polls: u64, duration: Duration, exact: bool) -> Self {
         let mut counts: BTreeMap<(&crate::log::Actor, Way, &str), u32> = BTreeMap::new();
         let mut boundaries = Vec::new();
         for record in records {
@@ -117,6 +119,7 @@ impl Recon {
             boundaries,
             polls,
             duration,
+            exact,
         }
     }
 }
@@ -149,9 +152,15 @@ impl Draw {
         Duration::from_micros(self.below(micros.max(1)))
     }
 
-    /// A message of the recon for which `wanted` holds, and a side of it. `None` when there is none.
-    pub fn boundary(&mut self, recon: &Recon, wanted: impl Fn(&Boundary) -> bool) -> Option<(Point, When)> {
-        let choices: Vec<&Boundary> = recon.boundaries.iter().filter(|at| wanted(at)).collect();
+    /// A message of the recon for which `wanted` holds, and a side of it. Where the next run may differ, only
+    /// the first of its kind on the first connection of its role. `None` when there is none.
+    pub fn boundary(&mut self, recon: &Recon, wanted: impl Fn(&Boundary) -> bool) -> Option<At> {
+        let certain = |point: &Point| recon.exact || point.nth == 1 && point.connection == 1;
+        let choices: Vec<&Boundary> = recon
+            .boundaries
+            .iter()
+            .filter(|at| certain(&at.point) && wanted(at))
+            .collect();
         if choices.is_empty() {
             return None;
         }
@@ -160,6 +169,27 @@ impl Draw {
             Way::Sent => *self.one_of(&[When::BeforeSend, When::AfterSend]),
             Way::Received => When::BeforeDelivery,
         };
-        Some((boundary.point.clone(), when))
+        Some(At::Message {
+            point: boundary.point.clone(),
+            when,
+        })
+    }
+
+    /// An await point of the run; where the next run may differ, a time in its first nine tenths.
+    pub fn await_point(&mut self, recon: &Recon) -> At {
+        if recon.exact && recon.polls > 1 {
+            return At::Poll(1 + self.below(recon.polls - 1));
+        }
+        self.time(recon)
+    }
+
+    /// A time while the run goes on.
+    pub fn time(&mut self, recon: &Recon) -> At {
+        let sure = if recon.exact {
+            recon.duration
+        } else {
+            recon.duration.mul_f64(0.9)
+        };
+        At::Time(self.within(sure))
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fake::{SECOND, slot};
 use leftover_harness::census::{Census, SessionSeen, SlotSeen};
 use leftover_harness::invariant::{Before, Bounds, End, MayStay, left};
-use leftover_harness::leftover::{Call, Foreign, Leftover, SessionLeft, SlotLeft, render};
+use leftover_harness::leftover::{Call, Foreign, Leftover, SessionLeft, SlotLeft, render, sort};
 use leftover_harness::pipeline::{Budget, Ours};
 use leftover_harness::world::Server;
 
@@ -234,8 +234,8 @@ fn only_a_creation_that_goes_on_is_given_longer() {
     assert!(!walsender(holder("h")).is_slot_creation());
 }
 
-#[test]
-fn what_is_left_is_said_in_words() {
+/// One finding of each kind on the servers, and equal ones.
+fn what_a_census_shows() -> Vec<Leftover> {
     let server = Server::Source;
     let census = Census {
         sessions: vec![holder("peerdb/flow/slot")],
@@ -274,7 +274,12 @@ fn what_is_left_is_said_in_words() {
     for seen in [half_made, held, slot("c")] {
         all.push(Leftover::Slot(SlotLeft { server, seen }));
     }
-    all.extend([
+    all
+}
+
+fn what_else_is_found() -> Vec<Leftover> {
+    let server = Server::Source;
+    vec![
         Leftover::Publication {
             server,
             name: "p".to_owned(),
@@ -312,7 +317,14 @@ fn what_is_left_is_said_in_words() {
             call: Call::LastDrop,
             may_be_left: vec!["slot s".to_owned()],
         },
-    ]);
+    ]
+}
+
+#[test]
+fn what_is_left_is_said_in_words() {
+    let mut all = what_else_is_found();
+    all.extend(what_a_census_shows());
+    sort(&mut all);
     insta::assert_snapshot!(render(&all));
     let details: Vec<String> = all.iter().filter_map(Leftover::detail).collect();
     insta::assert_snapshot!(details.join("\n"));

@@ -1,7 +1,6 @@
-//! The census: what one look at a server's views finds.
+//! The facts of a census: rows of `pg_stat_activity`, `pg_replication_slots` and `pg_publication`.
 //!
-//! The same facts in both worlds: `pg_stat_activity`, `pg_replication_slots`, `pg_publication`. Ages are
-//! durations at the moment of the census.
+//! Ages are durations at the moment of the census.
 
 use std::time::Duration;
 

@@ -1,0 +1,142 @@
+//! The mirror as a pipeline.
+
+use futures_util::future::BoxFuture;
+use leftover_core::mirror::Mirror;
+use leftover_core::names::{MirrorName, TableName};
+use leftover_core::settings::{Bounds, Settings, Tables};
+use leftover_harness::pipeline::{
+    Budget, DropReport, Lookalikes, Ours, Pipeline, PipelineError, RunReport, TablePair,
+};
+use leftover_harness::process::Env;
+use leftover_wire::Connector;
+
+use crate::fixture::BLOCK_BYTES;
+
+/// The mirror of one name, and what it mirrors.
+pub struct MirrorPipeline {
+    name: MirrorName,
+    tables: Vec<TableName>,
+    settings: Settings,
+    partitions: usize,
+}
+
+impl MirrorPipeline {
+    /// A mirror of these tables with three workers, in partitions of one block. `partitions` is how many
+    /// those are in all.
+    ///
+    /// # Panics
+    /// When `name` cannot name a mirror.
+    pub fn new(name: &str, tables: &[(&str, &str)], partitions: usize) -> Self {
+        let table = |(schema, name): &(&str, &str)| TableName::new(*schema, *name);
+        let tables: Vec<TableName> = tables.iter().map(table).collect();
+        let settings = Settings {
+            tables: Tables::Only(tables.clone()),
+            workers: 3,
+            partition_bytes: BLOCK_BYTES,
+            ..Settings::default()
+        };
+        let name = name.parse().expect("a scenario's mirror has a valid name");
+        MirrorPipeline {
+            name,
+            tables,
+            settings,
+            partitions,
+        }
+    }
+
+    /// As it is, but of every table of the source.
+    pub fn of_all_tables(mut self) -> Self {
+        self.settings.tables = Tables::All;
+        self
+    }
+
+    /// As it is, but with these bounds.
+    pub fn bounded(mut self, bounds: Bounds) -> Self {
+        self.settings.bounds = bounds;
+        self
+    }
+
+    fn mirror(&self, env: Env) -> Mirror<Connector> {
+        Mirror::new(
+            self.name.clone(),
+            env.source,
+            env.target,
+            env.clock,
+            self.settings.clone(),
+        )
+    }
+}
+
+impl Pipeline for MirrorPipeline {
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn run(&self, env: Env) -> BoxFuture<'_, Result<RunReport, PipelineError>> {
+        Box::pin(async move {
+            let loaded = self.mirror(env).load().await.map_err(PipelineError::new)?;
+            Ok(RunReport {
+                partitions: self.partitions,
+                rows: loaded.rows,
+            })
+        })
+    }
+
+    fn drop_all(&self, env: Env) -> BoxFuture<'_, Result<DropReport, PipelineError>> {
+        Box::pin(async move {
+            let cleaned = self.mirror(env).drop_all().await;
+            let removed = cleaned
+                .removed
+                .iter()
+                .map(|known| format!("{}: {}", known.side, known.thing));
+            let may_be_left = cleaned.may_be_left.iter().flat_map(|left| {
+                left.things
+                    .iter()
+                    .map(move |thing| format!("{}: {thing}", left.side))
+            });
+            Ok(DropReport {
+                removed: removed.collect(),
+                may_be_left: may_be_left.collect(),
+            })
+        })
+    }
+
+    fn ours(&self) -> Ours {
+        let mine = |name: MirrorName| move |object: &str| name.attempt_of(object).is_some();
+        // `_` is a wildcard of LIKE: a pattern made of our name matches these, which are not ours.
+        let similar = match self.name.as_str() {
+            name if name.contains('_') => name.replace('_', "x"),
+            name => format!("{name}x"),
+        };
+        let lookalikes = Lookalikes {
+            session: Some(format!("leftover/{similar}/1/reader/1")),
+            slot: Some(format!("leftover_{similar}_1")),
+            publication: Some(format!("leftover_{similar}_1")),
+        };
+        Ours {
+            session_prefix: format!("leftover/{}/", self.name),
+            slot: std::sync::Arc::new(mine(self.name.clone())),
+            publication: std::sync::Arc::new(mine(self.name.clone())),
+            lookalikes,
+        }
+    }
+
+    fn budget(&self) -> Budget {
+        // While it copies: the holder and the readers on the source, the writers on the target; and one
+        // session that sets up, records, or ends what a broken one may have left.
+        Budget {
+            source_sessions: self.settings.workers + 2,
+            target_sessions: self.settings.workers + 2,
+            drop_sessions: 1,
+            slot_creation: self.settings.bounds.create_slot,
+        }
+    }
+
+    fn tables(&self) -> Vec<TablePair> {
+        let pair = |table: &TableName| TablePair {
+            source: table.sql(),
+            target: table.sql(),
+        };
+        self.tables.iter().map(pair).collect()
+    }
+}

@@ -1,0 +1,356 @@
+//! A backend's life: startup packet, place, authentication, commands, exit.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use leftover_core::clock::Instant;
+
+use super::activity::ActivityState;
+use super::any_socket::AnySocket;
+use super::backend_row::{Backend, Kind};
+use super::process::{Process, Shared};
+use super::protocol::{
+    AuthenticationError, Connection, Method, ReadError, Replication, SessionStartup, Startup, authenticate,
+};
+use super::session::Session;
+use super::settings::{self, Settings};
+use super::socket::{Keepalive, Socket};
+use super::sql::error::PgError;
+use super::state::State;
+use super::waits::{Exit, Step, Stop};
+
+/// Serves one connection from its first byte to the server's FIN.
+pub async fn run(shared: Shared, socket: AnySocket) {
+    let mut connection = Connection::new(socket);
+    let (pid, chooser, limit) = {
+        let mut state = shared.borrow_mut();
+        if !state.accepting {
+            return;
+        }
+        let (pid, now) = (state.new_pid(), state.now());
+        let secret = (state.chooser.bits() & 0x7FFF_FFFF) as i32;
+        let place = (1..).find(|place| state.backends.values().all(|b| b.place != *place)).unwrap_or(1);
+        state.backends.insert(pid, Backend::new(pid, secret, place, Kind::Starting, now));
+        let timeout = state.settings.get("authentication_timeout").and_then(|s| s.parse().ok()).unwrap_or(60);
+        (pid, state.chooser.clone(), now + Duration::from_secs(timeout))
+    };
+    let startup = guarded(&shared, pid, limit, connection.read_startup()).await;
+    let session = match startup {
+        Some(Ok(Some(Startup::Session(session)))) => session,
+        Some(Ok(Some(Startup::Cancel { pid: target, secret }))) => {
+            let delay = { chooser.duration(shared.borrow().options.timings.cancel.clone()) };
+            sleep(&shared, delay).await;
+            cancel(&mut shared.borrow_mut(), target, secret);
+            shared.borrow_mut().backends.remove(&pid);
+            return;
+        }
+        Some(Err(ReadError::Protocol(error))) => {
+            connection.refuse(&error);
+            send_what_fits(&mut connection).await;
+            shared.borrow_mut().backends.remove(&pid);
+            return;
+        }
+        // EOF without a word, also after authentication_timeout (OB-11, 48).
+        _ => {
+            shared.borrow_mut().backends.remove(&pid);
+            return;
+        }
+    };
+    let mut process = Process::new(shared.clone(), pid, connection, chooser);
+    let end = live(&mut process, &session, limit).await;
+    exit(process, end).await;
+}
+
+/// Delivers a cancel request.
+fn cancel(state: &mut State, pid: i32, secret: i32) {
+    if let Some(backend) = state.backends.get(&pid)
+        && backend.secret == secret
+    {
+        state.signal_cancel(pid);
+    }
+}
+
+impl State {
+    /// Delivers a cancel: it hits only what runs (OB-74).
+    pub fn signal_cancel(&mut self, pid: i32) {
+        if let Some(backend) = self.backends.get_mut(&pid)
+            && !backend.reading
+        {
+            backend.signals.cancel = true;
+            backend.wake();
+        }
+    }
+
+    /// Delivers a termination.
+    pub fn signal_terminate(&mut self, pid: i32) {
+        if let Some(backend) = self.backends.get_mut(&pid) {
+            backend.signals.terminate = true;
+            backend.signals.terminations += 1;
+            backend.wake();
+        }
+    }
+}
+
+async fn sleep(shared: &Shared, duration: Duration) {
+    let clock = shared.borrow().clock.clone();
+    clock.sleep(duration).await;
+}
+
+/// Polls `work` until it is done, its time is up, or the backend is told to end: then `None`.
+async fn guarded<T>(shared: &Shared, pid: i32, until: Instant, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let clock = shared.borrow().clock.clone();
+    let mut timeout = clock.sleep(until.saturating_sub(clock.now()));
+    poll_fn(|cx| {
+        {
+            let mut state = shared.borrow_mut();
+            let backend = state.backend(pid);
+            if backend.signals.crash || backend.signals.terminate {
+                return Poll::Ready(None);
+            }
+            backend.waker = Some(cx.waker().clone());
+        }
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        timeout.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+/// One attempt to send what is buffered: whoever exits does not wait for its client.
+async fn send_what_fits(connection: &mut Connection<AnySocket>) {
+    poll_fn(|cx| {
+        let _ = connection.poll_flush(cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+async fn live(process: &mut Process, startup: &SessionStartup, limit: Instant) -> Exit {
+    match start(process, startup, limit).await {
+        Ok(()) => {}
+        Err(Stop::Exit(exit)) => return exit,
+        Err(Stop::Error(error)) => return Exit::Fatal(PgError { severity: "FATAL", ..error }),
+    }
+    let mut session = Session::new();
+    loop {
+        match session.serve_one(process).await {
+            Ok(()) => {}
+            Err(Stop::Exit(exit)) => return exit,
+            Err(Stop::Error(error)) => return Exit::Fatal(PgError { severity: "FATAL", ..error }),
+        }
+    }
+}
+
+async fn start(process: &mut Process, startup: &SessionStartup, limit: Instant) -> Step<()> {
+    let pid = process.pid;
+    let kind = match startup.replication {
+        Replication::Off => Kind::Client,
+        Replication::Database => Kind::Walsender,
+        Replication::Physical => {
+            return Err(PgError::unsupported("physical replication connections (replication=true)").into());
+        }
+    };
+    let method = {
+        let mut state = process.state.borrow_mut();
+        take_place(&mut state, pid, kind)?;
+        let backend = state.backend(pid);
+        backend.role.clone_from(&startup.user);
+        backend.database.clone_from(&startup.database);
+        match state.roles.get(&startup.user).and_then(|role| role.password.clone()) {
+            Some(password) => Method::Cleartext(password),
+            None => Method::Trust,
+        }
+    };
+    let chooser = process.chooser.clone();
+    let shared = process.state.clone();
+    let work = authenticate(&mut process.client, &method, &startup.user, &chooser);
+    match guarded(&shared, pid, limit, work).await {
+        Some(Ok(())) => {}
+        Some(Err(AuthenticationError::Refused { code, message })) => return Err(PgError::fatal(code, message).into()),
+        Some(Err(AuthenticationError::Read(ReadError::Protocol(error)))) => {
+            return Err(PgError::fatal(error.code(), error.to_string()).into());
+        }
+        _ => return Err(Stop::Exit(Exit::Silent)),
+    }
+    let range = process.state.borrow().options.timings.start.clone();
+    let delay = process.chooser.duration(range);
+    sleep(&process.state, delay).await;
+    process.startup_signals()?;
+    admit(&mut process.state.borrow_mut(), pid, startup)?;
+    process.apply_socket_options();
+    greet(process);
+    Ok(())
+}
+
+/// Takes a place among those of its kind (OB-113).
+fn take_place(state: &mut State, pid: i32, kind: Kind) -> Result<(), PgError> {
+    let (setting, taken) = match kind {
+        Kind::Walsender => ("max_wal_senders", state.places(Kind::Walsender)),
+        _ => ("max_connections", state.places(Kind::Client)),
+    };
+    let limit = state.limit(setting);
+    if taken >= limit {
+        let message = match kind {
+            Kind::Walsender => {
+                format!("number of requested standby connections exceeds max_wal_senders (currently {limit})")
+            }
+            _ => "sorry, too many clients already".to_owned(),
+        };
+        return Err(PgError::fatal("53300", message));
+    }
+    state.backend(pid).kind = kind;
+    Ok(())
+}
+
+/// Decides whether this role may have this session, and lists it.
+fn admit(state: &mut State, pid: i32, startup: &SessionStartup) -> Result<(), PgError> {
+    let user = &startup.user;
+    let Some(role) = state.roles.get(user).cloned() else {
+        return Err(PgError::fatal("28000", format!("role \"{user}\" does not exist")));
+    };
+    if !role.login {
+        return Err(PgError::fatal("28000", format!("role \"{user}\" is not permitted to log in")));
+    }
+    let walsender = state.is_walsender(pid);
+    let of_role = state.backends.values().filter(|b| b.role == *user && b.kind == Kind::Client).count() as i64;
+    if !walsender && role.connection_limit >= 0 && of_role > role.connection_limit && !role.superuser {
+        return Err(PgError::fatal("53300", format!("too many connections for role \"{user}\"")));
+    }
+    let free = state.limit("max_connections").saturating_sub(state.places(Kind::Client));
+    if !walsender && !role.superuser && free < state.limit("superuser_reserved_connections") {
+        let message = "remaining connection slots are reserved for non-replication superuser connections";
+        return Err(PgError::fatal("53300", message));
+    }
+    if walsender && !role.superuser && !role.replication {
+        return Err(PgError::fatal("42501", "must be superuser or replication role to start walsender"));
+    }
+    let Some(database) = state.databases.get(&startup.database) else {
+        return Err(PgError::fatal("3D000", format!("database \"{}\" does not exist", startup.database)));
+    };
+    let limit = database.connection_limit;
+    let in_database = |b: &&Backend| b.database == startup.database && b.kind == Kind::Client;
+    if limit >= 0 && state.backends.values().filter(in_database).count() as i64 > limit && !role.superuser {
+        return Err(PgError::fatal("53300", format!("too many connections for database \"{}\"", startup.database)));
+    }
+    let mut settings = Settings::new(&state.settings);
+    settings.force("is_superuser", if role.superuser { "on" } else { "off" });
+    for (name, value) in &startup.settings {
+        settings.start_with(name, value, role.superuser).map_err(|e| PgError { severity: "FATAL", ..e })?;
+    }
+    let backend = state.backend(pid);
+    backend.settings = settings;
+    backend.listed = true;
+    let name = backend.application_name().to_owned();
+    state.note_passage(true, &name);
+    state.set_activity(pid, ActivityState::Idle);
+    Ok(())
+}
+
+fn greet(process: &mut Process) {
+    let (secret, reported) = process.with(|backend| {
+        let value = |name: &str| backend.settings.show(name).unwrap_or_default();
+        let reported: Vec<_> = settings::REPORTED.iter().map(|(name, told)| (*told, value(name))).collect();
+        (backend.secret, reported)
+    });
+    let authorization = process.with(|backend| backend.role.clone());
+    let mut replies = process.client.replies();
+    for (name, value) in &reported {
+        replies.parameter_status(name, value);
+    }
+    replies.parameter_status("session_authorization", &authorization);
+    replies.backend_key_data(process.pid, secret);
+}
+
+impl Process {
+    fn startup_signals(&mut self) -> Step<()> {
+        let signals = self.with(|backend| backend.signals);
+        if signals.crash {
+            return Err(Stop::Exit(Exit::Crash));
+        }
+        if signals.terminate {
+            let message = "terminating connection due to administrator command";
+            return Err(PgError::fatal("57P01", message).into());
+        }
+        Ok(())
+    }
+
+    /// Gives the socket the options that the session's settings ask for.
+    pub fn apply_socket_options(&mut self) {
+        let (idle, interval, count, user_timeout) = self.with(|backend| {
+            let s = &backend.settings;
+            let (idle, interval) = (s.time("tcp_keepalives_idle"), s.time("tcp_keepalives_interval"));
+            (idle, interval, s.number("tcp_keepalives_count"), s.time("tcp_user_timeout"))
+        });
+        let keepalive = (idle.is_some() || interval.is_some() || count > 0).then(|| Keepalive {
+            idle: idle.unwrap_or(Duration::from_secs(7200)),
+            interval: interval.unwrap_or(Duration::from_secs(75)),
+            count: if count > 0 { count as u32 } else { 9 },
+        });
+        self.client.socket().set_keepalive(keepalive);
+        self.client.socket().set_user_timeout(user_timeout);
+    }
+}
+
+/// Leaves, in Postgres's order: abort, release locks and slots, leave the view, free the place, FIN.
+async fn exit(mut process: Process, end: Exit) {
+    let (shared, pid) = (process.state.clone(), process.pid);
+    let client = process.with(|backend| !backend.signals.crash || backend.was_client);
+    match &end {
+        Exit::Fatal(error) => process.report(error),
+        Exit::Crash if client => {
+            let message = "terminating connection because of crash of another server process";
+            process.report(&PgError { severity: "WARNING", ..PgError::new("57P02", message) });
+        }
+        Exit::Crash | Exit::Silent => process.client.buffer().clear(),
+    }
+    send_what_fits(&mut process.client).await;
+    if end == Exit::Crash {
+        shared.borrow_mut().backends.remove(&pid);
+        return;
+    }
+    let timings = shared.borrow().options.clone();
+    let timings = &timings.timings;
+    let alive = |state: &State| state.backends.get(&pid).is_some_and(|backend| !backend.signals.crash);
+    sleep(&shared, process.chooser.duration(timings.notice.clone())).await;
+    if alive(&shared.borrow()) {
+        shared.borrow_mut().release_all(pid);
+    }
+    sleep(&shared, process.chooser.duration(timings.exit.clone())).await;
+    if alive(&shared.borrow()) {
+        shared.borrow_mut().unlist(pid);
+    }
+    sleep(&shared, process.chooser.duration(timings.exit.clone())).await;
+    let mut state = shared.borrow_mut();
+    state.backends.remove(&pid);
+    let waiters = std::mem::take(&mut state.exit_waiters);
+    state.wake(waiters);
+}
+
+impl State {
+    /// Undoes a backend's transaction and releases all that it holds.
+    pub fn release_all(&mut self, pid: i32) {
+        self.end_transaction(pid, false);
+        let mut woken = self.locks.give_up(pid);
+        woken.extend(self.locks.release(pid, true));
+        self.wake(woken);
+        if self.slots.release(pid, true) {
+            self.slots_changed();
+        }
+    }
+
+    /// Takes a backend out of `pg_stat_activity`.
+    pub fn unlist(&mut self, pid: i32) {
+        let backend = self.backend(pid);
+        if std::mem::take(&mut backend.listed) {
+            let name = backend.application_name().to_owned();
+            self.note_passage(false, &name);
+        }
+        let waiters = std::mem::take(&mut self.exit_waiters);
+        self.wake(waiters);
+    }
+}
+

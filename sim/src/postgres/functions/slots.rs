@@ -1,0 +1,59 @@
+//! Replication slots from SQL.
+
+use super::{Answer, Call, Pending};
+use crate::postgres::sql::error::PgError;
+use crate::postgres::sql::host::Interrupt;
+use crate::postgres::sql::value::{Type, Value};
+use crate::postgres::state::State;
+use crate::postgres::waits::Wait;
+use crate::postgres::walsender::create_slot::{Creation, Next};
+use crate::postgres::walsender::drop_slot;
+
+/// `42501` unless the role may use slots (OB-88).
+///
+/// # Errors
+/// That error.
+pub fn require_replication(state: &State, pid: i32) -> Result<(), PgError> {
+    let role = state.role(pid);
+    if role.superuser || role.replication {
+        return Ok(());
+    }
+    Err(PgError::new("42501", "must be superuser or replication role to use replication slots"))
+}
+
+/// `pg_create_logical_replication_slot(name, plugin [, temporary [, two_phase]])`. Unlike the replication command
+/// it does not look at its client while it waits for the log, and obeys the timers of SQL (OB-58).
+pub fn create(call: &mut Call<'_>) -> Answer {
+    let mut creation = match call.pending.take() {
+        Some(Pending::Slot(creation)) => creation,
+        _ => {
+            require_replication(call.state, call.pid)?;
+            let (Some(name), Some(plugin)) = (call.text(0), call.text(1)) else { return Ok(Value::Null) };
+            let (name, plugin, temporary) = (name.to_owned(), plugin.to_owned(), call.bool(2).unwrap_or(false));
+            if call.state.own_xid(call.pid).is_some() {
+                let message = "cannot create logical replication slot in transaction that has performed writes";
+                return Err(PgError::new("25001", message).into());
+            }
+            Box::new(Creation::begin(call.state, call.pid, &name, &plugin, temporary)?)
+        }
+    };
+    let wait = match creation.advance(call.state, call.pid) {
+        Next::Log(at) | Next::Persist(at) => Wait::Until { at, event: None },
+        Next::Transaction(xid) => Wait::transaction(xid),
+        Next::Done => {
+            let name = creation.name.as_str().into();
+            let lsn = Value::Lsn(creation.consistent_point().0);
+            return Ok(Value::Record([(Type::Name, name), (Type::Lsn, lsn)].into()));
+        }
+    };
+    *call.pending = Some(Pending::Slot(creation));
+    Err(Interrupt::Wait(wait))
+}
+
+/// `pg_drop_replication_slot(name)`.
+pub fn drop(call: &mut Call<'_>) -> Answer {
+    require_replication(call.state, call.pid)?;
+    let Some(name) = call.text(0).map(str::to_owned) else { return Ok(Value::Null) };
+    drop_slot::drop_now(call.state, call.pid, &name)?;
+    Ok(Value::from(""))
+}

@@ -1,0 +1,359 @@
+//! The server as one statement sees it: the executor's [`Host`].
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use sqlparser::ast::ObjectName;
+
+use super::catalog::constraints;
+use super::catalog::relation::{ColumnSource, Relation, RelationKind};
+use super::catalog::views;
+use super::functions;
+use super::heap::{Conflict, Ctid};
+use super::locks::LockMode;
+use super::session::execute::{Call, Memo};
+use super::snapshot::View;
+use super::sql::error::PgError;
+use super::sql::host::{ColumnDefault, Host, InsertOutcome, Interrupt, OnConflict, Scan, ScanRow};
+use super::sql::names;
+use super::sql::value::Value;
+use super::state::State;
+use super::transaction::Isolation;
+use super::waits::Wait;
+use super::xid::{INVALID_XID, Xid};
+
+/// Where a scan for writing puts the number of the leaf in a block number.
+const LEAF_SHIFT: u32 = 22;
+
+/// The server for one statement of one backend.
+pub struct StatementHost<'a> {
+    /// The server.
+    pub state: &'a mut State,
+    /// The backend.
+    pub pid: i32,
+    memo: &'a mut Memo,
+}
+
+type Answer<T> = Result<T, Interrupt<Wait>>;
+
+impl<'a> StatementHost<'a> {
+    /// The server for a statement.
+    pub fn new(state: &'a mut State, pid: i32, memo: &'a mut Memo) -> Self {
+        Self { state, pid, memo }
+    }
+
+    /// The tables that hold the rows of `relation`: itself, or its leaves.
+    fn stores(&self, relation: &Rc<Relation>) -> Vec<Rc<Relation>> {
+        match relation.kind {
+            RelationKind::Partitioned(_) => self.state.leaves(self.pid, relation),
+            _ => vec![Rc::clone(relation)],
+        }
+    }
+
+    fn rows(&mut self, store: &Relation, leaf: u32, columns: &Relation) -> Vec<ScanRow> {
+        let snapshot = self.state.statement_snapshot(self.pid);
+        let view = View::Snapshot(&snapshot, self.state.own_xid(self.pid));
+        let database = self.state.database(self.pid);
+        let Some(heap) = database.heaps.get(&store.filenode) else { return Vec::new() };
+        // A leaf may have its columns in another order than its parent.
+        let order: Option<Vec<usize>> = if store.oid == columns.oid {
+            (!store.whole()).then(|| store.live().map(|(position, _)| position).collect())
+        } else {
+            Some(columns.live().filter_map(|(_, column)| store.column(&column.name)).collect())
+        };
+        let width = store.columns.len();
+        heap.tuples()
+            .filter(|(_, tuple)| view.sees(&self.state.log, tuple.xmin, tuple.xmax))
+            .map(|((block, item), tuple)| {
+                let values = match &order {
+                    None if tuple.values.len() == width => Arc::clone(&tuple.values),
+                    None => (0..width).map(|at| value_at(store, &tuple.values, at)).collect(),
+                    Some(order) => order.iter().map(|&at| value_at(store, &tuple.values, at)).collect(),
+                };
+                ScanRow { ctid: (block | leaf << LEAF_SHIFT, item), values }
+            })
+            .collect()
+    }
+
+    /// The store and the place in it that a scanned `ctid` of `relation` means.
+    fn place(&self, stores: &[Rc<Relation>], relation: &Relation, ctid: Ctid) -> Option<(usize, Ctid)> {
+        match relation.kind {
+            RelationKind::Partitioned(_) => {
+                let leaf = (ctid.0 >> LEAF_SHIFT) as usize;
+                (leaf < stores.len()).then_some((leaf, (ctid.0 & ((1 << LEAF_SHIFT) - 1), ctid.1)))
+            }
+            _ => Some((0, ctid)),
+        }
+    }
+
+    /// Makes sure that the row can be changed: nobody else is changing it, nor has since the snapshot.
+    fn claim(&mut self, store: &Relation, ctid: Ctid) -> Answer<()> {
+        let own = self.state.own_xid(self.pid);
+        let database = self.state.database(self.pid);
+        let Some(tuple) = database.heaps.get(&store.filenode).and_then(|heap| heap.tuple(ctid)) else { return Ok(()) };
+        let xmax = tuple.xmax;
+        if xmax == INVALID_XID {
+            return Ok(());
+        }
+        if let Some(top) = self.state.log.running_top(xmax)
+            && Some(top) != own
+        {
+            return Err(Interrupt::Wait(Wait::transaction(top)));
+        }
+        let level = self.state.ensure_transaction(self.pid).isolation;
+        if self.state.log.committed(xmax) && level != Isolation::ReadCommitted {
+            let message = "could not serialize access due to concurrent update";
+            return Err(PgError::new("40001", message).into());
+        }
+        Ok(())
+    }
+
+    /// What stands in the way of storing these values in `store`.
+    fn conflict(&mut self, store: &Relation, values: &[Value], except: &[Ctid]) -> Answer<Option<(u32, Ctid)>> {
+        let own = self.state.own_xid(self.pid);
+        let database = self.state.database(self.pid);
+        let Some(heap) = database.heaps.get(&store.filenode) else { return Ok(None) };
+        for (index, _) in heap.unique_columns() {
+            match heap.conflict(&self.state.log, own, index, values, except) {
+                None => {}
+                Some(Conflict::Undecided(xid)) => return Err(Interrupt::Wait(Wait::transaction(xid))),
+                Some(Conflict::Row(ctid)) => return Ok(Some((index, ctid))),
+            }
+        }
+        Ok(None)
+    }
+
+    fn violation(&self, store: &Relation, index: u32, values: &[Value]) -> PgError {
+        let name = self.state.relation(self.pid, index);
+        let columns: Vec<usize> = name.as_ref().and_then(|r| r.index()).map(|i| i.columns.clone()).unwrap_or_default();
+        let name = name.map_or_else(String::new, |relation| relation.name.clone());
+        let of = |at: &usize| values.get(*at).zip(store.columns.get(*at));
+        let keys: Vec<&str> = columns.iter().filter_map(|at| of(at).map(|(_, c)| c.name.as_str())).collect();
+        let shown: Vec<String> = columns.iter().filter_map(|at| of(at).map(|(v, c)| v.to_text(&c.ty))).collect();
+        let detail = format!("Key ({})=({}) already exists.", keys.join(", "), shown.join(", "));
+        let message = format!("duplicate key value violates unique constraint \"{name}\"");
+        PgError::new("23505", message).with_detail(detail)
+    }
+
+    fn store(&mut self, store: &Relation, xid: Xid, values: Vec<Value>) -> Ctid {
+        self.state.write_wal(64);
+        let rows_per_block = self.state.options.rows_per_block;
+        let (database, _) = self.state.database_mut(self.pid);
+        let heap = database.heaps.entry(store.filenode).or_insert_with(|| super::heap::Heap::new(rows_per_block));
+        heap.insert(xid, values.into())
+    }
+}
+
+/// The value at a column's position in a tuple that may be older than the column.
+fn value_at(relation: &Relation, values: &[Value], at: usize) -> Value {
+    let missing = || relation.columns.get(at).and_then(|column| column.missing.clone()).unwrap_or_default();
+    values.get(at).cloned().unwrap_or_else(missing)
+}
+
+/// Puts the values of a relation's live columns at their positions in a tuple.
+fn at_positions(relation: &Relation, values: Vec<Value>) -> Vec<Value> {
+    if relation.whole() {
+        return values;
+    }
+    let mut tuple = vec![Value::Null; relation.columns.len()];
+    for ((position, _), value) in relation.live().zip(values) {
+        tuple[position] = value;
+    }
+    tuple
+}
+
+impl Host for StatementHost<'_> {
+    type Wait = Wait;
+
+    fn scan(&mut self, name: &ObjectName, only: bool, for_write: bool) -> Answer<Scan> {
+        let parts = names::parts(name);
+        if self.state.find(self.pid, &parts).is_none()
+            && let Some(view) = views::scan(self.state, self.pid, &parts)
+        {
+            // A query of a view takes a snapshot too.
+            self.state.statement_snapshot(self.pid);
+            return Ok(view);
+        }
+        let mode = if for_write { LockMode::RowExclusive } else { LockMode::AccessShare };
+        let relation = self.state.locked_table(self.pid, name, mode)?;
+        if !for_write {
+            self.state.require(self.pid, &relation, "SELECT")?;
+        }
+        if matches!(relation.kind, RelationKind::Sequence) {
+            return Ok(views::sequence(self.state, self.pid, &relation));
+        }
+        let mut rows = Vec::new();
+        if !(only && matches!(relation.kind, RelationKind::Partitioned(_))) {
+            for (leaf, store) in self.stores(&relation).into_iter().enumerate() {
+                self.state.lock_relation(self.pid, store.oid, mode)?;
+                let leaf = if for_write { leaf as u32 } else { 0 };
+                rows.extend(self.rows(&store, leaf, &relation));
+            }
+        }
+        Ok(Scan { columns: Arc::clone(&relation.scan_columns), rows, oid: relation.oid })
+    }
+
+    fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Answer<Value>> {
+        if !functions::known(name) {
+            return None;
+        }
+        if functions::is_pure(name) {
+            return Some(functions::call(self.state, self.pid, name, arguments, &mut None));
+        }
+        let number = self.memo.number();
+        let mut pending = match self.memo.call(number) {
+            Some(Call::Answered(value)) => return Some(Ok(value.clone())),
+            Some(call @ Call::Pending(_)) => match std::mem::replace(call, Call::Answered(Value::Null)) {
+                Call::Pending(pending) => Some(pending),
+                Call::Answered(_) => None,
+            },
+            None => None,
+        };
+        let answer = functions::call(self.state, self.pid, name, arguments, &mut pending);
+        match (&answer, pending) {
+            (Ok(value), _) => self.memo.keep(number, Call::Answered(value.clone())),
+            (Err(_), Some(pending)) => self.memo.keep(number, Call::Pending(pending)),
+            (Err(_), None) => {}
+        }
+        Some(answer)
+    }
+
+    fn relation_oid(&mut self, name: &str) -> Option<u32> {
+        let parts = names::parse_qualified(name)?;
+        self.state.find(self.pid, &parts).map(|relation| relation.oid).or_else(|| views::oid_of(&parts))
+    }
+
+    fn relation_name(&mut self, oid: u32) -> Option<String> {
+        self.state.regclass(self.pid, oid)
+    }
+
+    fn insert(&mut self, name: &ObjectName, rows: Vec<Vec<Value>>, on_conflict: OnConflict) -> Answer<Vec<InsertOutcome>> {
+        let relation = self.state.locked_table(self.pid, name, LockMode::RowExclusive)?;
+        self.state.require(self.pid, &relation, "INSERT")?;
+        let stores = self.stores(&relation);
+        let mut placed = Vec::with_capacity(rows.len());
+        for row in rows {
+            let row = at_positions(&relation, row);
+            let (store, row) = match relation.kind {
+                RelationKind::Partitioned(_) => constraints::route(self.state, self.pid, &relation, row)?,
+                RelationKind::Table => (Rc::clone(&stores[0]), row),
+                _ => return Err(PgError::new("42809", format!("cannot insert into \"{}\"", relation.name)).into()),
+            };
+            constraints::check_row(&store, &row)?;
+            self.state.lock_relation(self.pid, store.oid, LockMode::RowExclusive)?;
+            placed.push((store, row));
+        }
+        let mut outcomes = Vec::with_capacity(placed.len());
+        for (store, row) in &placed {
+            outcomes.push(match self.conflict(store, row, &[])? {
+                None => InsertOutcome::Inserted,
+                Some((index, _)) if on_conflict == OnConflict::Fail => {
+                    return Err(self.violation(store, index, row).into());
+                }
+                Some((_, ctid)) => {
+                    let heap = self.state.database(self.pid).heaps.get(&store.filenode);
+                    let values = heap.and_then(|heap| heap.tuple(ctid)).map(|tuple| Arc::clone(&tuple.values));
+                    InsertOutcome::Conflict(ScanRow { ctid, values: values.unwrap_or_default() })
+                }
+            });
+        }
+        if placed.is_empty() {
+            return Ok(outcomes);
+        }
+        let xid = self.state.writing_xid(self.pid);
+        for ((store, row), outcome) in placed.into_iter().zip(&mut outcomes) {
+            if *outcome != InsertOutcome::Inserted {
+                continue;
+            }
+            // Rows of one statement can be in each other's way.
+            match self.conflict(&store, &row, &[])? {
+                Some((index, _)) if on_conflict == OnConflict::Fail => {
+                    return Err(self.violation(&store, index, &row).into());
+                }
+                Some((_, ctid)) => *outcome = InsertOutcome::Conflict(ScanRow { ctid, values: row.into() }),
+                None => {
+                    self.store(&store, xid, row);
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn update(&mut self, name: &ObjectName, rows: Vec<(Ctid, Vec<Value>)>) -> Answer<()> {
+        let relation = self.state.locked_table(self.pid, name, LockMode::RowExclusive)?;
+        self.state.require(self.pid, &relation, "UPDATE")?;
+        constraints::check_replica_identity(self.state, self.pid, &relation, "update")?;
+        let stores = self.stores(&relation);
+        let mut changes = Vec::with_capacity(rows.len());
+        for (ctid, row) in rows {
+            let Some((leaf, place)) = self.place(&stores, &relation, ctid) else { continue };
+            self.claim(&stores[leaf], place)?;
+            let row = at_positions(&relation, row);
+            let (store, row) = match relation.kind {
+                RelationKind::Partitioned(_) => constraints::route(self.state, self.pid, &relation, row)?,
+                _ => (Rc::clone(&stores[0]), row),
+            };
+            constraints::check_row(&store, &row)?;
+            changes.push((leaf, place, store, row));
+        }
+        let leaving: Vec<Ctid> = changes.iter().map(|(_, place, ..)| *place).collect();
+        for (_, _, store, row) in &changes {
+            if let Some((index, _)) = self.conflict(store, row, &leaving)? {
+                return Err(self.violation(store, index, row).into());
+            }
+        }
+        let xid = self.state.writing_xid(self.pid);
+        for (leaf, place, ..) in &changes {
+            let filenode = stores[*leaf].filenode;
+            if let Some(heap) = self.state.database_mut(self.pid).0.heaps.get_mut(&filenode) {
+                heap.end(*place, xid);
+            }
+        }
+        for (_, _, store, row) in changes {
+            if let Some((index, _)) = self.conflict(&store, &row, &[])? {
+                return Err(self.violation(&store, index, &row).into());
+            }
+            self.store(&store, xid, row);
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, name: &ObjectName, rows: Vec<Ctid>) -> Answer<()> {
+        let relation = self.state.locked_table(self.pid, name, LockMode::RowExclusive)?;
+        self.state.require(self.pid, &relation, "DELETE")?;
+        constraints::check_replica_identity(self.state, self.pid, &relation, "delete from")?;
+        let stores = self.stores(&relation);
+        let mut places = Vec::with_capacity(rows.len());
+        for ctid in rows {
+            let Some((leaf, place)) = self.place(&stores, &relation, ctid) else { continue };
+            self.claim(&stores[leaf], place)?;
+            places.push((leaf, place));
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        let xid = self.state.writing_xid(self.pid);
+        for (leaf, place) in places {
+            self.state.write_wal(56);
+            let filenode = stores[leaf].filenode;
+            if let Some(heap) = self.state.database_mut(self.pid).0.heaps.get_mut(&filenode) {
+                heap.end(place, xid);
+            }
+        }
+        Ok(())
+    }
+
+    fn defaults(&mut self, name: &ObjectName) -> Answer<Vec<ColumnDefault>> {
+        let relation = self.state.table(self.pid, name)?;
+        let source = |source: &ColumnSource| match source {
+            ColumnSource::Nothing => ColumnDefault::None,
+            ColumnSource::Default(expr) => ColumnDefault::Expression(Arc::clone(expr)),
+            ColumnSource::Identity { sequence, always } => {
+                ColumnDefault::Identity { sequence: *sequence, always: *always }
+            }
+            ColumnSource::Serial { sequence } => ColumnDefault::Identity { sequence: *sequence, always: false },
+            ColumnSource::Generated(expr) => ColumnDefault::Generated(Arc::clone(expr)),
+        };
+        Ok(relation.live().map(|(_, column)| source(&column.source)).collect())
+    }
+}

@@ -1,0 +1,39 @@
+//! The simulated Postgres: a server behind the wire protocol that takes byte streams, a clock and a seeded
+//! chooser, and knows neither madsim nor a runtime.
+//!
+//! Reading order: [`server`] (what a world holds), [`options`], [`state`] (all that the server knows), [`process`]
+//! (one backend: what it waits for and what it notices), [`backend`] (its life), `session` (the protocol's two
+//! ways to run statements), `walsender`, [`sql`] (parser and executor), [`socket`] (what a backend sees of its
+//! connection), [`protocol`] (messages).
+
+pub mod activity;
+pub mod any_socket;
+pub mod backend;
+pub mod backend_row;
+pub mod catalog;
+pub mod census;
+pub mod control;
+pub mod ddl;
+pub mod functions;
+pub mod heap;
+pub mod host;
+pub mod locks;
+pub mod options;
+pub mod process;
+pub mod protocol;
+pub mod roles;
+pub mod server;
+pub mod session;
+pub mod settings;
+pub mod slots;
+pub mod snapshot;
+pub mod socket;
+pub mod sql;
+pub mod state;
+pub mod timers;
+pub mod transaction;
+pub mod values;
+pub mod versioned;
+pub mod waits;
+pub mod walsender;
+pub mod xid;

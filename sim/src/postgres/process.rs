@@ -1,0 +1,418 @@
+//! One backend process: its client, its timers, and the waits in which it notices what happens to it.
+//!
+//! Each wait looks, in this order, at: the server's crash, a termination, a cancel, its condition, its timers,
+//! and at the socket only where Postgres does (rule 1 of the behaviours' section 4).
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::ops::Range;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use leftover_core::clock::Instant;
+
+use super::activity::WaitEvent;
+use super::any_socket::AnySocket;
+use super::backend_row::Backend;
+use super::locks::{LockMode, LockTag};
+use super::protocol::{Connection, Frontend, Report};
+use super::socket::{Peer, Socket};
+use super::sql::error::PgError;
+use super::state::State;
+use super::timers::Timers;
+use super::waits::{Exit, Step, Stop, Wait};
+use crate::chooser::Chooser;
+
+/// The server's state, shared by its backends; never borrowed across an await.
+pub type Shared = Rc<RefCell<State>>;
+
+/// A backend process.
+pub struct Process {
+    /// The server.
+    pub state: Shared,
+    /// Its process id.
+    pub pid: i32,
+    /// Its client.
+    pub client: Connection<AnySocket>,
+    /// Its timers.
+    pub timers: Timers,
+    /// Its choices.
+    pub chooser: Chooser,
+    /// After a cancelled write found slack in the kernel's buffers: what is unsent does not block (OB-72).
+    slack: Option<bool>,
+}
+
+/// The errors that interrupts raise.
+fn terminated() -> Stop {
+    Stop::Exit(Exit::Fatal(PgError::fatal("57P01", "terminating connection due to administrator command")))
+}
+
+fn cancelled(reason: &str) -> Stop {
+    Stop::Error(PgError::new("57014", format!("canceling statement due to {reason}")))
+}
+
+/// How a command's wait treats its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attention {
+    /// It does not look.
+    None,
+    /// It reads: EOF and Terminate end the backend (the log waits of CREATE_REPLICATION_SLOT).
+    Read,
+}
+
+impl Process {
+    /// A process for this backend.
+    pub fn new(state: Shared, pid: i32, client: Connection<AnySocket>, chooser: Chooser) -> Self {
+        let timers = Timers::new(state.borrow().clock.clone());
+        Self { state, pid, client, timers, chooser, slack: None }
+    }
+
+    /// Something with this backend's row.
+    pub fn with<T>(&self, act: impl FnOnce(&mut Backend) -> T) -> T {
+        act(self.state.borrow_mut().backend(self.pid))
+    }
+
+    /// A setting that is a time.
+    pub fn time_setting(&self, name: &str) -> Option<Duration> {
+        self.with(|backend| backend.settings.time(name))
+    }
+
+    /// Looks at what others want of this backend; `running` while a cancel can hit.
+    fn signals(&mut self, running: bool) -> Result<(), Stop> {
+        let signals = self.with(|backend| {
+            let signals = backend.signals;
+            if running {
+                backend.signals.cancel = false;
+            }
+            signals
+        });
+        if signals.crash {
+            return Err(Stop::Exit(Exit::Crash));
+        }
+        if signals.terminate {
+            return Err(terminated());
+        }
+        if running && signals.cancel {
+            return Err(cancelled("user request"));
+        }
+        Ok(())
+    }
+
+    /// The timers of a running command.
+    fn due(&mut self) -> Result<(), Stop> {
+        let now = self.timers.now();
+        if self.timers.check_client.is_some_and(|at| at <= now) {
+            if self.client.socket().peer() != Peer::Open {
+                return Err(Stop::Exit(Exit::Silent));
+            }
+            let interval = self.time_setting("client_connection_check_interval");
+            self.timers.check_client = interval.map(|after| now + after);
+        }
+        if self.timers.statement.is_some_and(|at| at <= now) {
+            self.timers.statement = None;
+            return Err(cancelled("statement timeout"));
+        }
+        Ok(())
+    }
+
+    fn listen(&self, cx: &mut Context<'_>) {
+        self.with(|backend| match &backend.waker {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            _ => backend.waker = Some(cx.waker().clone()),
+        });
+    }
+
+    /// Waits until `ready` answers, looking again at `until` and whenever this backend is woken.
+    ///
+    /// # Errors
+    /// With what interrupted the wait.
+    pub async fn wait<T>(
+        &mut self,
+        event: Option<WaitEvent>,
+        until: Option<Instant>,
+        attention: Attention,
+        mut ready: impl FnMut(&mut State, Instant) -> Option<Result<T, Stop>>,
+    ) -> Step<T> {
+        self.with(|backend| backend.activity.wait = event);
+        let result = poll_fn(|cx| {
+            self.listen(cx);
+            loop {
+                if let Err(stop) = self.signals(true) {
+                    return Poll::Ready(Err(stop));
+                }
+                let now = self.timers.now();
+                let answer = ready(&mut self.state.borrow_mut(), now);
+                if let Some(answer) = answer {
+                    return Poll::Ready(answer);
+                }
+                if let Err(stop) = self.due() {
+                    return Poll::Ready(Err(stop));
+                }
+                if attention == Attention::Read
+                    && let Poll::Ready(stop) = self.poll_gone(cx)
+                {
+                    return Poll::Ready(Err(stop));
+                }
+                let deadlines = [until.filter(|at| *at > now), self.timers.check_client, self.timers.statement];
+                if self.timers.poll_earliest(cx, &deadlines).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+        self.with(|backend| backend.activity.wait = None);
+        result
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        match self.client.poll_message(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(Some(Frontend::Terminate) | None) | Err(_)) => Poll::Ready(Stop::Exit(Exit::Silent)),
+            Poll::Ready(Ok(Some(_))) => {
+                Poll::Ready(PgError::fatal("08P01", "unexpected message from client during replication command").into())
+            }
+        }
+    }
+
+    /// Spends a drawn time at work.
+    ///
+    /// # Errors
+    /// With what interrupted it.
+    pub async fn work(&mut self, range: Range<Duration>) -> Step<()> {
+        let until = self.timers.now() + self.chooser.duration(range);
+        self.wait(None, Some(until), Attention::None, |_, now| (now >= until).then_some(Ok(()))).await
+    }
+
+    /// Waits for what a statement asked for.
+    ///
+    /// # Errors
+    /// With what interrupted it.
+    pub async fn wait_for(&mut self, wait: Wait) -> Step<()> {
+        match wait {
+            Wait::Lock { tag, mode, keep } => {
+                self.state.borrow_mut().locks.enqueue(self.pid, tag, mode, keep);
+                let result = self.wait_for_lock(wait, tag).await;
+                let pid = self.pid;
+                let mut state = self.state.borrow_mut();
+                let woken = match (&result, tag) {
+                    (Ok(()), LockTag::TransactionId(_)) => state.locks.release_one(pid, tag, LockMode::Share),
+                    (Ok(()), _) => Vec::new(),
+                    (Err(_), _) => state.locks.give_up(pid),
+                };
+                state.wake(woken);
+                result
+            }
+            Wait::Until { at, event } => {
+                self.wait(event, Some(at), Attention::None, |_, now| (now >= at).then_some(Ok(()))).await
+            }
+            Wait::Slots => {
+                let pid = self.pid;
+                self.state.borrow_mut().slot_waiters.push(pid);
+                let woken = |state: &mut State| !state.slot_waiters.contains(&pid);
+                let result =
+                    self.wait(wait.event(), None, Attention::None, |state, _| woken(state).then_some(Ok(()))).await;
+                self.state.borrow_mut().slot_waiters.retain(|waiter| *waiter != pid);
+                result
+            }
+            Wait::BackendExit { at } => {
+                let pid = self.pid;
+                self.state.borrow_mut().exit_waiters.push(pid);
+                let woken = |state: &mut State, now| now >= at || !state.exit_waiters.contains(&pid);
+                let result =
+                    self.wait(wait.event(), Some(at), Attention::None, |s, now| woken(s, now).then_some(Ok(()))).await;
+                self.state.borrow_mut().exit_waiters.retain(|waiter| *waiter != pid);
+                result
+            }
+        }
+    }
+
+    async fn wait_for_lock(&mut self, wait: Wait, tag: LockTag) -> Step<()> {
+        let pid = self.pid;
+        let start = self.timers.now();
+        let timeout = self.time_setting("lock_timeout").map(|after| start + after);
+        let mut deadlock = self.time_setting("deadlock_timeout").map(|after| start + after);
+        loop {
+            let until = [timeout, deadlock].into_iter().flatten().min();
+            let mut deadlock_due = false;
+            let result = self
+                .wait(wait.event(), until, Attention::None, |state, now| {
+                    if !state.locks.waits(pid) {
+                        return Some(Ok(()));
+                    }
+                    if timeout.is_some_and(|at| at <= now) {
+                        let error = PgError::new("55P03", "canceling statement due to lock timeout");
+                        return Some(Err(Stop::Error(error)));
+                    }
+                    if deadlock.is_some_and(|at| at <= now) {
+                        deadlock_due = true;
+                        if state.locks.deadlocked(pid) {
+                            return Some(Err(Stop::Error(deadlock_detected(state, pid, tag))));
+                        }
+                        return Some(Ok(()));
+                    }
+                    None
+                })
+                .await;
+            if !deadlock_due || result.is_err() {
+                return result;
+            }
+            deadlock = None;
+        }
+    }
+
+    /// Sends what was said. A blocked write notices RST, a termination, `client_connection_check_interval`, and
+    /// a cancel only when the kernel's buffers have slack: that is drawn (OB-41, 72, 73).
+    ///
+    /// # Errors
+    /// With what interrupted it.
+    pub async fn flush(&mut self) -> Step<()> {
+        let mut blocked = false;
+        let result = poll_fn(|cx| {
+            loop {
+                match self.client.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => {
+                        self.slack = None;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::Exit(Exit::Silent))),
+                    Poll::Pending if self.slack == Some(true) => return Poll::Ready(Ok(())),
+                    Poll::Pending => {}
+                }
+                if !blocked {
+                    blocked = true;
+                    self.with(|backend| backend.activity.wait = Some(WaitEvent::ClientWrite));
+                }
+                self.listen(cx);
+                if let Err(stop) = self.blocked_write() {
+                    return Poll::Ready(Err(stop));
+                }
+                let deadlines = [self.timers.check_client, self.timers.statement];
+                if self.timers.poll_earliest(cx, &deadlines).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+        if blocked {
+            self.with(|backend| backend.activity.wait = None);
+        }
+        result
+    }
+
+    /// What a blocked write notices.
+    fn blocked_write(&mut self) -> Result<(), Stop> {
+        let running = self.with(|backend| !backend.reading);
+        let interrupt = match self.signals(running) {
+            // There is no way to say anything to this client any more.
+            Err(Stop::Exit(Exit::Fatal(_))) => return Err(Stop::Exit(Exit::Silent)),
+            Err(stop @ Stop::Exit(_)) => return Err(stop),
+            other => other,
+        };
+        let interrupt = interrupt.and_then(|()| if running { self.due() } else { Ok(()) });
+        if let Err(Stop::Error(_)) = &interrupt {
+            let chooser = &self.chooser;
+            if !*self.slack.get_or_insert_with(|| chooser.chance(1, 2)) {
+                // Packets are lost in mid-flow: the error finds no room either, until the client reads.
+                return Ok(());
+            }
+        }
+        interrupt
+    }
+
+    /// Waits for the client's next message between commands (`idle`, or active without Sync).
+    ///
+    /// # Errors
+    /// When the backend ends instead.
+    pub async fn read_command(&mut self, idle_limit: Option<(Duration, PgError)>) -> Step<Frontend> {
+        let deadline = idle_limit.as_ref().map(|(after, _)| self.timers.now() + *after);
+        self.with(|backend| {
+            backend.reading = true;
+            backend.signals.cancel = false;
+            backend.activity.wait = Some(WaitEvent::ClientRead);
+        });
+        let result = poll_fn(|cx| {
+            self.listen(cx);
+            self.signals(false)?;
+            if self.slack.is_some() && self.client.poll_flush(cx).is_ready() {
+                self.slack = None;
+            }
+            if let Poll::Ready(message) = self.poll_message(cx) {
+                return Poll::Ready(message);
+            }
+            match (self.timers.poll_earliest(cx, &[deadline]), &idle_limit) {
+                (Poll::Ready(()), Some((_, error))) => Poll::Ready(Err(error.clone().into())),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
+        self.with(|backend| {
+            backend.reading = false;
+            backend.activity.wait = None;
+        });
+        result
+    }
+
+    /// Waits for the client's next message inside a COPY IN: a termination ends it at once, a cancel only with the
+    /// next message (OB-75), and no timer does.
+    ///
+    /// # Errors
+    /// When the backend ends, or the COPY was cancelled.
+    pub async fn read_copy(&mut self) -> Step<Frontend> {
+        self.with(|backend| backend.activity.wait = Some(WaitEvent::ClientRead));
+        let result = poll_fn(|cx| {
+            self.listen(cx);
+            self.signals(false)?;
+            self.poll_message(cx)
+        })
+        .await;
+        self.with(|backend| backend.activity.wait = None);
+        let message = result?;
+        self.signals(true)?;
+        Ok(message)
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Step<Frontend>> {
+        use super::protocol::ReadError;
+        Poll::Ready(match std::task::ready!(self.client.poll_message(cx)) {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) | Err(ReadError::Lost(_)) => Err(Stop::Exit(Exit::Silent)),
+            Err(ReadError::Protocol(error)) => Err(PgError::fatal(error.code(), error.to_string()).into()),
+        })
+    }
+
+    /// Appends an ErrorResponse or NoticeResponse.
+    pub fn report(&mut self, error: &PgError) {
+        let report = Report {
+            severity: error.severity,
+            code: error.code,
+            message: &error.message,
+            detail: error.detail.as_deref(),
+            hint: error.hint.as_deref(),
+        };
+        let mut replies = self.client.replies();
+        match error.severity {
+            "ERROR" | "FATAL" | "PANIC" => replies.error(&report),
+            _ => replies.notice(&report),
+        };
+    }
+
+    /// Appends the notices that statements left.
+    pub fn report_notices(&mut self) {
+        let notices = self.with(|backend| std::mem::take(&mut backend.notices));
+        notices.iter().for_each(|notice| self.report(notice));
+    }
+}
+
+fn deadlock_detected(state: &State, pid: i32, tag: LockTag) -> PgError {
+    let blocker = state.locks.blockers(pid).first().copied().unwrap_or(0);
+    let what = match tag {
+        LockTag::TransactionId(xid) => format!("transaction {xid}"),
+        LockTag::Relation { database, relation } => format!("relation {relation} of database {database}"),
+        LockTag::Advisory { database, class, object, sub } => {
+            format!("advisory lock [{database},{class},{object},{sub}]")
+        }
+    };
+    let detail = format!("Process {pid} waits on {what}; blocked by process {blocker}.");
+    PgError::new("40P01", "deadlock detected").with_detail(detail)
+}

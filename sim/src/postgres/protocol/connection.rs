@@ -1,0 +1,148 @@
+//! One connection of the server: reads messages, collects replies, flushes them.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::ReadBuf;
+
+use super::backend::{Replies, Report};
+use super::error::{ProtocolError, ReadError};
+use super::frontend::Frontend;
+use super::startup::{self, Packet, Startup};
+use crate::postgres::socket::Socket;
+
+/// How much is read at a time, in bytes (`PQ_RECV_BUFFER_SIZE`). What is not read stays in the kernel, so
+/// that the client feels back-pressure.
+const READ_SIZE: usize = 8192;
+
+/// A socket with the two buffers of a backend: what was received and not yet understood, and what was said
+/// and not yet sent.
+///
+/// Everything here can be dropped between two polls: what was read stays in the buffer, and what was sent is
+/// not sent again.
+#[derive(Debug)]
+pub struct Connection<S> {
+    socket: S,
+    input: BytesMut,
+    output: BytesMut,
+}
+
+impl<S: Socket> Connection<S> {
+    /// A connection on a socket that was just accepted.
+    pub fn new(socket: S) -> Self {
+        Connection {
+            socket,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+        }
+    }
+
+    /// The socket, to look at its peer and to set its options.
+    pub fn socket(&self) -> &S {
+        &self.socket
+    }
+
+    /// The socket, to wait for its peer to go.
+    pub fn socket_mut(&mut self) -> &mut S {
+        &mut self.socket
+    }
+
+    /// What was said and is not sent yet.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.output
+    }
+
+    /// Appends replies to [`Connection::buffer`].
+    pub fn replies(&mut self) -> Replies<'_> {
+        Replies::new(&mut self.output)
+    }
+
+    /// Appends the FATAL error for a client that broke the protocol. The caller flushes it and hangs up.
+    pub fn refuse(&mut self, error: &ProtocolError) {
+        let message = error.to_string();
+        let report = Report {
+            severity: "FATAL",
+            code: error.code(),
+            message: &message,
+            ..Report::default()
+        };
+        self.replies().error(&report);
+    }
+
+    /// Waits for the startup packet; questions about encryption are answered with `N` on the way. `None`
+    /// when the client closed without saying anything.
+    pub async fn read_startup(&mut self) -> Result<Option<Startup>, ReadError> {
+        loop {
+            self.flush().await?;
+            match startup::decode(&mut self.input)? {
+                Some(Packet::Startup(startup)) => return Ok(Some(startup)),
+                Some(Packet::Encryption) => self.output.extend_from_slice(b"N"),
+                None => {
+                    if !poll_fn(|cx| self.poll_fill(cx)).await? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the next message; `None` once the client has closed. It does not flush.
+    pub async fn read_message(&mut self) -> Result<Option<Frontend>, ReadError> {
+        poll_fn(|cx| self.poll_message(cx)).await
+    }
+
+    /// As [`Connection::read_message`], to be raced by hand.
+    pub fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frontend>, ReadError>> {
+        loop {
+            if let Some(message) = Frontend::decode(&mut self.input)? {
+                return Poll::Ready(Ok(Some(message)));
+            }
+            if !ready!(self.poll_fill(cx))? {
+                return Poll::Ready(Ok(None));
+            }
+        }
+    }
+
+    /// A message that has arrived already, if there is one: never waits. For a streaming loop that looks
+    /// for replies between two writes. End of file and errors are left to the next real read.
+    pub fn next_buffered(&mut self) -> Result<Option<Frontend>, ReadError> {
+        Frontend::decode(&mut self.input).map_err(ReadError::from)
+    }
+
+    /// Waits until everything in [`Connection::buffer`] is in the kernel's hands. When dropped, the rest
+    /// stays in the buffer.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// As [`Connection::flush`], to be raced by hand.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, &self.output))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.output.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads more; false at EOF between two messages.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ReadError>> {
+        let mut space = [const { MaybeUninit::uninit() }; READ_SIZE];
+        let mut read = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
+        if !read.filled().is_empty() {
+            self.input.extend_from_slice(read.filled());
+            return Poll::Ready(Ok(true));
+        }
+        if self.input.is_empty() {
+            return Poll::Ready(Ok(false));
+        }
+        Poll::Ready(Err(ReadError::Lost(io::ErrorKind::UnexpectedEof)))
+    }
+}

@@ -1,0 +1,175 @@
+//! What a client says after the startup packet.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::backend::Format;
+use super::cursor::Cursor;
+use super::error::ProtocolError;
+
+/// The longest message of the types that carry data (`PQ_LARGE_MESSAGE_LIMIT`), in bytes.
+const LARGE: usize = 0x3fff_ffff;
+/// The longest message of the other types (`PQ_SMALL_MESSAGE_LIMIT`), in bytes.
+const SMALL: usize = 10_000;
+/// The longest answer to an authentication request (`PG_MAX_AUTH_TOKEN_LENGTH`), in bytes.
+const AUTHENTICATION: usize = 65_535;
+
+/// What Describe and Close are about. The empty name is the unnamed one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A prepared statement.
+    Statement(String),
+    /// A portal.
+    Portal(String),
+}
+
+/// One message of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frontend {
+    /// Run these statements (simple query).
+    Query(String),
+    /// Make a prepared statement.
+    Parse {
+        /// Its name, empty for the unnamed one.
+        name: String,
+        /// The statement.
+        sql: String,
+        /// Type oids of the first parameters; 0 is unspecified.
+        parameter_types: Vec<u32>,
+    },
+    /// Make a portal from a prepared statement.
+    Bind {
+        /// The portal's name, empty for the unnamed one.
+        portal: String,
+        /// The statement's name, empty for the unnamed one.
+        statement: String,
+        /// None: all text; one: for all; else one for each parameter.
+        parameter_formats: Vec<Format>,
+        /// The parameters' values; `None` is NULL.
+        parameters: Vec<Option<Bytes>>,
+        /// None: all text; one: for all; else one for each result column.
+        result_formats: Vec<Format>,
+    },
+    /// Describe a statement or a portal.
+    Describe(Target),
+    /// Run a portal.
+    Execute {
+        /// The portal's name.
+        portal: String,
+        /// How many rows at most; 0 is all.
+        max_rows: i32,
+    },
+    /// Close a statement or a portal.
+    Close(Target),
+    /// Send what is buffered.
+    Flush,
+    /// End of a pipeline step.
+    Sync,
+    /// A piece of COPY data.
+    CopyData(Bytes),
+    /// The COPY data is complete.
+    CopyDone,
+    /// The client gives the COPY up, for this reason.
+    CopyFail(String),
+    /// The answer to an authentication request: a password or a SASL message, still undecoded.
+    Password(Bytes),
+    /// Call a function by oid (not supported by anything here, but part of the protocol).
+    FunctionCall(Bytes),
+    /// Goodbye.
+    Terminate,
+}
+
+impl Frontend {
+    /// Takes the first message from `input`; `None` when it is not complete yet.
+    ///
+    /// # Errors
+    /// When what is there can never become a message. The input is then of no more use.
+    pub fn decode(input: &mut BytesMut) -> Result<Option<Frontend>, ProtocolError> {
+        let Some((&kind, rest)) = input.split_first() else {
+            return Ok(None);
+        };
+        let limit = limit(kind)?;
+        let Some(length) = rest.first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let length =
+            usize::try_from(i32::from_be_bytes(*length)).map_err(|_| ProtocolError::MessageLength)?;
+        if length < 4 || length > limit {
+            return Err(ProtocolError::MessageLength);
+        }
+        if input.len() < 1 + length {
+            return Ok(None);
+        }
+        let mut message = input.split_to(1 + length);
+        message.advance(5);
+        body(kind, Cursor::new(message.freeze())).map(Some)
+    }
+}
+
+/// The longest message of this kind.
+fn limit(kind: u8) -> Result<usize, ProtocolError> {
+    match kind {
+        b'Q' | b'P' | b'B' | b'd' | b'F' | b'f' => Ok(LARGE),
+        b'p' => Ok(AUTHENTICATION),
+        b'D' | b'E' | b'C' | b'H' | b'S' | b'c' | b'X' => Ok(SMALL),
+        other => Err(ProtocolError::MessageType(other)),
+    }
+}
+
+fn body(kind: u8, mut body: Cursor) -> Result<Frontend, ProtocolError> {
+    let message = match kind {
+        b'Q' => Frontend::Query(body.text()?),
+        b'P' => Frontend::Parse {
+            name: body.text()?,
+            sql: body.text()?,
+            parameter_types: many(&mut body, Cursor::u32)?,
+        },
+        b'B' => Frontend::Bind {
+            portal: body.text()?,
+            statement: body.text()?,
+            parameter_formats: many(&mut body, format)?,
+            parameters: many(&mut body, Cursor::value)?,
+            result_formats: many(&mut body, format)?,
+        },
+        b'D' => Frontend::Describe(target(&mut body)?),
+        b'E' => Frontend::Execute {
+            portal: body.text()?,
+            max_rows: body.i32()?,
+        },
+        b'C' => Frontend::Close(target(&mut body)?),
+        b'H' => Frontend::Flush,
+        b'S' => Frontend::Sync,
+        b'd' => return Ok(Frontend::CopyData(body.rest())),
+        b'c' => Frontend::CopyDone,
+        b'f' => Frontend::CopyFail(body.text()?),
+        b'p' => return Ok(Frontend::Password(body.rest())),
+        b'F' => return Ok(Frontend::FunctionCall(body.rest())),
+        b'X' => Frontend::Terminate,
+        other => return Err(ProtocolError::MessageType(other)),
+    };
+    body.end()?;
+    Ok(message)
+}
+
+fn many<T>(
+    body: &mut Cursor,
+    mut one: impl FnMut(&mut Cursor) -> Result<T, ProtocolError>,
+) -> Result<Vec<T>, ProtocolError> {
+    let count = body.count()?;
+    (0..count).map(|_| one(body)).collect()
+}
+
+fn format(body: &mut Cursor) -> Result<Format, ProtocolError> {
+    match body.i16()? {
+        0 => Ok(Format::Text),
+        1 => Ok(Format::Binary),
+        _ => Err(ProtocolError::MessageFormat),
+    }
+}
+
+fn target(body: &mut Cursor) -> Result<Target, ProtocolError> {
+    match body.u8()? {
+        b'S' => Ok(Target::Statement(body.text()?)),
+        b'P' => Ok(Target::Portal(body.text()?)),
+        _ => Err(ProtocolError::MessageFormat),
+    }
+}

@@ -1,0 +1,189 @@
+//! The first packet of a connection.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::cursor::Cursor;
+use super::error::ProtocolError;
+
+/// The longest startup packet (`MAX_STARTUP_PACKET_LENGTH`), in bytes.
+const LIMIT: usize = 10_000;
+const CANCEL: u32 = 80_877_102;
+const SSL: u32 = 80_877_103;
+const GSS: u32 = 80_877_104;
+
+/// What a connection is opened for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Startup {
+    /// A session or a walsender.
+    Session(SessionStartup),
+    /// A cancel request: the server acts on it, says nothing and closes.
+    Cancel {
+        /// The backend it is for.
+        pid: i32,
+        /// What the client believes to be that backend's secret.
+        secret: i32,
+    },
+}
+
+/// `replication` in the startup packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Replication {
+    /// An ordinary session.
+    #[default]
+    Off,
+    /// A walsender without a database (`replication=true`).
+    Physical,
+    /// A walsender of a database (`replication=database`).
+    Database,
+}
+
+/// The startup packet of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionStartup {
+    /// The role.
+    pub user: String,
+    /// The database; the role's name where the client names none.
+    pub database: String,
+    /// Whether it is a walsender.
+    pub replication: Replication,
+    /// Settings in the order in which they are applied: first those of `options` (`-c name=value`), then
+    /// the others of the packet (`application_name`, `client_encoding`, …).
+    pub settings: Vec<(String, String)>,
+    /// Protocol extensions (`_pq_.…`) that the client asks for: none is known here.
+    pub extensions: Vec<String>,
+    /// The minor protocol version that the client asks for.
+    pub minor_version: u16,
+}
+
+/// What the bytes at the start of a connection are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Packet {
+    /// A question whether to encrypt: the answer is one byte, `N`.
+    Encryption,
+    /// The startup packet itself.
+    Startup(Startup),
+}
+
+/// Takes the first packet from `input`; `None` when it is not complete yet.
+pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Packet>, ProtocolError> {
+    let Some(length) = input.first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let length = usize::try_from(i32::from_be_bytes(*length)).map_err(|_| ProtocolError::StartupLength)?;
+    if !(8..=LIMIT).contains(&length) {
+        return Err(ProtocolError::StartupLength);
+    }
+    if input.len() < length {
+        return Ok(None);
+    }
+    let mut packet = input.split_to(length).freeze();
+    packet.advance(4);
+    match packet.get_u32() {
+        SSL | GSS => Ok(Some(Packet::Encryption)),
+        CANCEL => {
+            let mut body = Cursor::new(packet);
+            let startup = Startup::Cancel {
+                pid: body.i32()?,
+                secret: body.i32()?,
+            };
+            body.end()?;
+            Ok(Some(Packet::Startup(startup)))
+        }
+        version => {
+            let (major, minor) = ((version >> 16) as u16, (version & 0xffff) as u16);
+            if major != 3 {
+                return Err(ProtocolError::Version { major, minor });
+            }
+            session(packet, minor).map(|session| Some(Packet::Startup(Startup::Session(session))))
+        }
+    }
+}
+
+fn session(packet: Bytes, minor_version: u16) -> Result<SessionStartup, ProtocolError> {
+    let mut startup = SessionStartup {
+        minor_version,
+        ..SessionStartup::default()
+    };
+    let mut others = Vec::new();
+    let mut body = Cursor::new(packet);
+    loop {
+        let name = layout(body.text())?;
+        if name.is_empty() {
+            break;
+        }
+        let value = layout(body.text())?;
+        match name.as_str() {
+            "user" => startup.user = value,
+            "database" => startup.database = value,
+            "options" => startup.settings.extend(options(&value)?),
+            "replication" => startup.replication = replication(&value)?,
+            _ if name.starts_with("_pq_.") => startup.extensions.push(name),
+            _ => others.push((name, value)),
+        }
+    }
+    if !body.is_empty() {
+        return Err(ProtocolError::StartupLayout);
+    }
+    if startup.user.is_empty() {
+        return Err(ProtocolError::NoUser);
+    }
+    if startup.database.is_empty() {
+        startup.database.clone_from(&startup.user);
+    }
+    startup.settings.append(&mut others);
+    Ok(startup)
+}
+
+fn layout(text: Result<String, ProtocolError>) -> Result<String, ProtocolError> {
+    text.map_err(|error| match error {
+        ProtocolError::MessageFormat => ProtocolError::StartupLayout,
+        other => other,
+    })
+}
+
+fn replication(value: &str) -> Result<Replication, ProtocolError> {
+    match value.to_ascii_lowercase().as_str() {
+        "database" => Ok(Replication::Database),
+        "true" | "on" | "yes" | "1" | "t" | "y" => Ok(Replication::Physical),
+        "false" | "off" | "no" | "0" | "f" | "n" => Ok(Replication::Off),
+        _ => Err(ProtocolError::ReplicationValue(value.to_owned())),
+    }
+}
+
+/// The settings in an `options` value: `-c name=value`, `-cname=value` and `--name=value`, separated by
+/// blanks; a backslash takes the next character as it is.
+pub fn options(value: &str) -> Result<Vec<(String, String)>, ProtocolError> {
+    let mut settings = Vec::new();
+    let mut words = words(value).into_iter();
+    while let Some(word) = words.next() {
+        let invalid = || ProtocolError::Options(word.clone());
+        let setting = if word == "-c" {
+            words.next().ok_or_else(invalid)?
+        } else {
+            word.strip_prefix("-c")
+                .or_else(|| word.strip_prefix("--"))
+                .ok_or_else(invalid)?
+                .to_owned()
+        };
+        let (name, value) = setting
+            .split_once('=')
+            .ok_or_else(|| ProtocolError::Options(setting.clone()))?;
+        settings.push((name.replace('-', "_"), value.to_owned()));
+    }
+    Ok(settings)
+}
+
+fn words(value: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut characters = value.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            blank if blank.is_ascii_whitespace() => words.extend(word.take()),
+            '\\' => word.get_or_insert_default().extend(characters.next()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    words
+}

@@ -1,0 +1,405 @@
+//! INSERT, and the filling in of defaults that COPY FROM shares.
+
+use sqlparser::ast::{
+    self, Assignment, AssignmentTarget, Expr, ObjectName, OnConflictAction, OnInsert, SetExpr, TableObject,
+};
+
+use super::bind::{Binder, Bound, Scope, Visible, plain};
+use super::error::PgError;
+use super::eval::{Exec, Frame, Row, shared};
+use super::execute::{Rows, places};
+use super::filler::{Filler, store};
+use super::host::{Column, Host, InsertOutcome, OnConflict, ScanRow};
+use super::names;
+use super::plan::{Body, Item, Node, Plan, Typed};
+use super::value::{Type, Value};
+
+/// A column to set and the expression that it is set to; `None` is `DEFAULT`.
+pub(crate) type Sets = Vec<(usize, Option<(Node, Type)>)>;
+
+/// A bound INSERT.
+pub(crate) struct Insert {
+    name: ObjectName,
+    columns: Vec<Column>,
+    targets: Vec<usize>,
+    /// `None` for DEFAULT VALUES.
+    source: Option<Plan>,
+    /// Cells of VALUES that are `DEFAULT`, by row and place.
+    default_cells: Vec<(usize, usize)>,
+    /// `None` without ON CONFLICT; inside, `None` for DO NOTHING.
+    on_conflict: Option<Option<(Sets, Option<Node>)>>,
+    pub(crate) returning: Option<(Vec<Column>, Vec<Item>)>,
+}
+
+#[expect(
+    clippy::too_many_lines,
+    reason = "the clauses of one statement, in their order"
+)]
+pub(crate) fn bind_insert<H: Host>(binder: &mut Binder<'_, H>, insert: &ast::Insert) -> Bound<Insert, H> {
+    let TableObject::TableName(name) = &insert.table else {
+        return Err(PgError::unsupported(insert).into());
+    };
+    let refused =
+        insert.or.is_some() || insert.overwrite || insert.replace_into || !insert.assignments.is_empty();
+    if refused {
+        return Err(PgError::unsupported(insert).into());
+    }
+    let scan = binder.host.scan(name, true, true)?;
+    let columns = scan.columns.to_vec();
+    let named: Vec<String> = insert.columns.iter().map(names::last).collect();
+    let mut targets = places(&columns, &named, &names::last(name))?;
+    let mut default_cells = Vec::new();
+    let source = match &insert.source {
+        None => None,
+        Some(query) => {
+            let plan = match query.body.as_ref() {
+                SetExpr::Values(values) if query.with.is_none() && query.limit_clause.is_none() => {
+                    let rows: Vec<&[Expr]> = values.rows.iter().map(|row| row.content.as_slice()).collect();
+                    values_for(binder, &rows, &columns, &targets, &mut default_cells)?
+                }
+                _ => binder.query(query)?,
+            };
+            Some(plan)
+        }
+    };
+    if let Some(plan) = &source {
+        let width = plan.columns.len();
+        if width > targets.len() {
+            return Err(PgError::new("42601", "INSERT has more expressions than target columns").into());
+        }
+        if width < targets.len() && !named.is_empty() {
+            return Err(PgError::new("42601", "INSERT has more target columns than expressions").into());
+        }
+        targets.truncate(width);
+    }
+    let alias = insert
+        .table_alias
+        .as_ref()
+        .map_or_else(|| names::last(name), |alias| names::fold(&alias.alias));
+    let table = |alias: String| Visible {
+        alias,
+        columns: columns.clone().into(),
+        oid: scan.oid,
+        merged: Vec::new(),
+    };
+    let on_conflict = match &insert.on {
+        None => None,
+        Some(OnInsert::OnConflict(conflict)) => match &conflict.action {
+            OnConflictAction::DoNothing => Some(None),
+            OnConflictAction::DoUpdate(update) => {
+                let sources = vec![table(alias.clone()), table("excluded".into())];
+                binder.scopes.push(Scope {
+                    sources,
+                    ..Scope::default()
+                });
+                let sets = bind_sets(binder, &update.assignments, &columns, &names::last(name));
+                let filter = update
+                    .selection
+                    .as_ref()
+                    .map(|expr| binder.condition(expr, "WHERE"))
+                    .transpose();
+                binder.scopes.pop();
+                Some(Some((sets?, filter?)))
+            }
+        },
+        Some(_) => return Err(PgError::unsupported(insert).into()),
+    };
+    let returning = match &insert.returning {
+        None => None,
+        Some(items) => {
+            binder.scopes.push(Scope {
+                sources: vec![table(alias)],
+                ..Scope::default()
+            });
+            let bound = binder.items(items);
+            binder.scopes.pop();
+            Some(bound?)
+        }
+    };
+    Ok(Insert {
+        name: name.clone(),
+        columns,
+        targets,
+        source,
+        default_cells,
+        on_conflict,
+        returning,
+    })
+}
+
+/// VALUES of an INSERT: each cell takes its column's type, and may be `DEFAULT`.
+fn values_for<H: Host>(
+    binder: &mut Binder<'_, H>,
+    rows: &[&[Expr]],
+    columns: &[Column],
+    targets: &[usize],
+    default_cells: &mut Vec<(usize, usize)>,
+) -> Bound<Plan, H> {
+    binder.scopes.push(Scope::default());
+    let mut bound = Vec::new();
+    let width = rows.first().map_or(0, |row| row.len());
+    for (at, row) in rows.iter().enumerate() {
+        if row.len() != width {
+            return Err(PgError::new("42601", "VALUES lists must all be the same length").into());
+        }
+        let mut cells = Vec::new();
+        for (place, expr) in row.iter().enumerate() {
+            if is_default(expr) {
+                default_cells.push((at, place));
+                cells.push(Node::Const(Value::Null));
+                continue;
+            }
+            let Some(target) = targets.get(place) else {
+                return Err(PgError::new("42601", "INSERT has more expressions than target columns").into());
+            };
+            let typed = binder.expr(expr)?;
+            cells.push(assignable(binder, typed, &columns[*target])?.0);
+        }
+        bound.push(cells);
+    }
+    binder.scopes.pop();
+    let shown = targets
+        .iter()
+        .take(width)
+        .map(|target| columns[*target].clone())
+        .collect();
+    Ok(plain(shown, Body::Values(bound)))
+}
+
+fn is_default(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
+}
+
+/// An expression that is stored into a column: with its type, or `42804`.
+pub(crate) fn assignable<H: Host>(
+    binder: &mut Binder<'_, H>,
+    typed: Typed,
+    column: &Column,
+) -> Bound<(Node, Type), H> {
+    let typed = if typed.ty == Type::Unknown {
+        binder.coerce_unknown(typed, &column.ty)?
+    } else {
+        typed
+    };
+    let (from, to) = (typed.ty.base(), column.ty.base());
+    let instant = |ty: &Type| matches!(ty, Type::Date | Type::Timestamp(_) | Type::Timestamptz(_));
+    let integer = |ty: &Type| ty.is_integer() || ty.is_oid();
+    let fits = from == to
+        || to.is_string()
+        || (from.is_number() && to.is_number())
+        || (integer(&from) && integer(&to))
+        || (instant(&from) && instant(&to))
+        || matches!(
+            (&from, &to),
+            (Type::Json, Type::Jsonb) | (Type::Jsonb, Type::Json)
+        );
+    if !fits {
+        let message = format!(
+            "column \"{}\" is of type {} but expression is of type {}",
+            column.name,
+            to.name(),
+            from.name()
+        );
+        return Err(PgError::new("42804", message)
+            .with_hint("You will need to rewrite or cast the expression.")
+            .into());
+    }
+    // The node is brought to the column's type here, so that a plan of such cells has the columns' types.
+    let node = if from == to {
+        typed.node
+    } else {
+        Node::Cast {
+            node: Box::new(typed.node),
+            from: typed.ty,
+            to: to.clone(),
+        }
+    };
+    Ok((node, to))
+}
+
+impl<H: Host> Binder<'_, H> {
+    /// An untyped literal as a value to store: with the column's base type, its modifier applied later.
+    fn coerce_unknown(&mut self, typed: Typed, to: &Type) -> Bound<Typed, H> {
+        let base = to.base();
+        self.cast(typed, &base)
+    }
+}
+
+/// `SET a = 1, (b, c) = (…)`.
+pub(crate) fn bind_sets<H: Host>(
+    binder: &mut Binder<'_, H>,
+    assignments: &[Assignment],
+    columns: &[Column],
+    table: &str,
+) -> Bound<Sets, H> {
+    let mut sets: Sets = Vec::new();
+    for assignment in assignments {
+        let (names, values): (Vec<&ObjectName>, Vec<&Expr>) = match (&assignment.target, &assignment.value) {
+            (AssignmentTarget::ColumnName(name), value) => (vec![name], vec![value]),
+            (AssignmentTarget::Tuple(names), Expr::Tuple(values)) if names.len() == values.len() => {
+                (names.iter().collect(), values.iter().collect())
+            }
+            _ => return Err(PgError::unsupported(assignment).into()),
+        };
+        for (name, value) in names.into_iter().zip(values) {
+            let place = places(columns, &[names::last(name)], table)?[0];
+            if sets.iter().any(|(other, _)| *other == place) {
+                let message = format!("multiple assignments to same column \"{}\"", columns[place].name);
+                return Err(PgError::new("42601", message).into());
+            }
+            let node = if is_default(value) {
+                None
+            } else {
+                let typed = binder.expr(value)?;
+                Some(assignable(binder, typed, &columns[place])?)
+            };
+            sets.push((place, node));
+        }
+    }
+    Ok(sets)
+}
+
+/// Runs an INSERT.
+pub(crate) fn insert<H: Host>(
+    host: &mut H,
+    insert: &ast::Insert,
+    parameters: &[Value],
+    declared: &[Option<Type>],
+) -> Bound<Rows, H> {
+    let bound = bind_insert(&mut Binder::new(host, declared), insert)?;
+    let given = match &bound.source {
+        Some(plan) => Exec { host, parameters }.plan(plan, None)?,
+        None => vec![Vec::new()],
+    };
+    let source_types: Vec<Type> = bound
+        .source
+        .iter()
+        .flat_map(|plan| &plan.columns)
+        .map(|column| column.ty.clone())
+        .collect();
+    let targets = if bound.source.is_some() {
+        bound.targets.as_slice()
+    } else {
+        &[]
+    };
+    let mut filler = Filler::new(host, &bound.name, bound.columns.clone())?;
+    let mut rows = Vec::new();
+    for (at, row) in given.into_iter().enumerate() {
+        let mut cells = vec![None; bound.columns.len()];
+        for (place, (value, target)) in row.into_iter().zip(targets).enumerate() {
+            if !bound.default_cells.contains(&(at, place)) {
+                let column = &bound.columns[*target];
+                cells[*target] = Some(store(value, &source_types[place], column)?);
+            }
+        }
+        rows.push(filler.fill(host, cells, false)?);
+    }
+    let mode = if bound.on_conflict.is_some() {
+        OnConflict::Report
+    } else {
+        OnConflict::Fail
+    };
+    let outcomes = host.insert(&bound.name, rows.clone(), mode)?;
+    let mut stored: Vec<Row> = Vec::new();
+    let mut updates = Vec::new();
+    for (row, outcome) in rows.into_iter().zip(outcomes) {
+        match (outcome, &bound.on_conflict) {
+            (InsertOutcome::Inserted, _) => stored.push(vec![Some(ScanRow {
+                ctid: (0, 0),
+                values: shared(row),
+            })]),
+            (InsertOutcome::Conflict(existing), Some(Some((sets, filter)))) => {
+                let excluded = ScanRow {
+                    ctid: (0, 0),
+                    values: shared(row),
+                };
+                let pair = vec![Some(existing.clone()), Some(excluded)];
+                if updates.iter().any(|(ctid, _)| *ctid == existing.ctid) {
+                    let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
+                    return Err(PgError::new("21000", message).into());
+                }
+                let changed = apply_sets(host, parameters, sets, filter.as_ref(), &pair, &filler)?;
+                if let Some(values) = changed {
+                    stored.push(vec![Some(ScanRow {
+                        ctid: existing.ctid,
+                        values: shared(values.clone()),
+                    })]);
+                    updates.push((existing.ctid, values));
+                }
+            }
+            (InsertOutcome::Conflict(_), _) => {}
+        }
+    }
+    if !updates.is_empty() {
+        host.update(&bound.name, updates)?;
+    }
+    let tag = format!("INSERT 0 {}", stored.len());
+    returning(host, parameters, bound.returning, &stored, tag)
+}
+
+/// A row after SET; `None` when the filter leaves it out.
+pub(crate) fn apply_sets<H: Host>(
+    host: &mut H,
+    parameters: &[Value],
+    sets: &Sets,
+    filter: Option<&Node>,
+    row: &Row,
+    filler: &Filler,
+) -> Bound<Option<Vec<Value>>, H> {
+    let frame = Frame {
+        row,
+        aggregates: &[],
+        outer: None,
+    };
+    let mut exec = Exec { host, parameters };
+    if let Some(filter) = filter
+        && exec.truth(filter, &frame)? != Some(true)
+    {
+        return Ok(None);
+    }
+    let mut values = row[0].as_ref().map(|row| row.values.to_vec()).unwrap_or_default();
+    for (place, set) in sets {
+        values[*place] = match set {
+            Some((node, ty)) => {
+                let value = exec.eval(node, &frame)?;
+                filler.refuse_generated(*place)?;
+                store(value, ty, &filler.columns[*place])?
+            }
+            None => filler.default(exec.host, *place)?.unwrap_or_default(),
+        };
+    }
+    filler.generate(exec.host, &mut values)?;
+    Ok(Some(values))
+}
+
+/// The rows of RETURNING.
+pub(crate) fn returning<H: Host>(
+    host: &mut H,
+    parameters: &[Value],
+    items: Option<(Vec<Column>, Vec<Item>)>,
+    stored: &[Row],
+    tag: String,
+) -> Bound<Rows, H> {
+    let Some((columns, items)) = items else {
+        return Ok(Rows {
+            tag,
+            ..Rows::default()
+        });
+    };
+    let mut exec = Exec { host, parameters };
+    let mut rows = Vec::new();
+    for row in stored {
+        let frame = Frame {
+            row,
+            aggregates: &[],
+            outer: None,
+        };
+        let mut values = Vec::new();
+        for item in &items {
+            let (Item::Value(node) | Item::Set(node)) = item;
+            values.push(exec.eval(node, &frame)?);
+        }
+        rows.push(values);
+    }
+    Ok(Rows { columns, rows, tag })
+}

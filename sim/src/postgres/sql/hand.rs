@@ -1,0 +1,435 @@
+//! The statements that are parsed by hand, tried on the first word.
+
+use sqlparser::tokenizer::Token;
+
+use super::command::{Command, Isolation, PublicationChange, PublicationTables, TransactionModes};
+use super::copy;
+use super::error::PgError;
+use super::words::Words;
+
+/// Parses one of these statements; `None` when it is none of them.
+pub(crate) fn parse(words: &mut Words<'_>, text: &str) -> Result<Option<Command>, PgError> {
+    let Token::Word(first) = words.peek() else {
+        return Ok(None);
+    };
+    if first.quote_style.is_some() {
+        return Err(words.syntax());
+    }
+    let parsed = match first.value.to_ascii_lowercase().as_str() {
+        "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => {
+            transaction(words, text)?
+        }
+        "set" => set(words)?,
+        "reset" => {
+            words.next();
+            Command::Reset(Some(setting_name(words)?).filter(|name| name != "all"))
+        }
+        "show" => {
+            words.next();
+            Command::Show(setting_name(words)?)
+        }
+        "lock" => lock(words)?,
+        "copy" => Command::Copy(copy::parse_copy(words, text)?),
+        "truncate" => truncate(words)?,
+        "vacuum" => vacuum(words, text)?,
+        "checkpoint" => {
+            words.next();
+            Command::Checkpoint
+        }
+        "discard" => {
+            words.next();
+            Command::Discard(words.ident()?)
+        }
+        "create" => match create(words)? {
+            Some(command) => command,
+            None => return Ok(None),
+        },
+        "alter" => match alter(words)? {
+            Some(command) => command,
+            None => return Ok(None),
+        },
+        "drop" => match drop(words)? {
+            Some(command) => command,
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    words.end()?;
+    Ok(Some(parsed))
+}
+
+fn transaction(words: &mut Words<'_>, text: &str) -> Result<Command, PgError> {
+    let first = words.ident()?;
+    if first == "savepoint" {
+        return Ok(Command::Savepoint(words.ident()?));
+    }
+    if first == "release" {
+        words.take("savepoint");
+        return Ok(Command::Release(words.ident()?));
+    }
+    if words.take("prepared") {
+        return Err(PgError::unsupported(text));
+    }
+    if first == "start" {
+        words.expect("transaction")?;
+    } else if !words.take("transaction") {
+        words.take("work");
+    }
+    if matches!(first.as_str(), "begin" | "start") {
+        return Ok(Command::Begin(modes(words)?));
+    }
+    if words.take("to") {
+        words.take("savepoint");
+        return Ok(Command::RollbackTo(words.ident()?));
+    }
+    if words.take("and chain") {
+        return Err(PgError::unsupported(text));
+    }
+    words.take("and no chain");
+    Ok(if matches!(first.as_str(), "commit" | "end") {
+        Command::Commit
+    } else {
+        Command::Rollback
+    })
+}
+
+fn modes(words: &mut Words<'_>) -> Result<TransactionModes, PgError> {
+    let mut modes = TransactionModes::default();
+    while !words.is_end() {
+        if words.take("isolation level") {
+            modes.isolation = Some(match () {
+                () if words.take("serializable") => Isolation::Serializable,
+                () if words.take("repeatable read") => Isolation::RepeatableRead,
+                () if words.take("read committed") => Isolation::ReadCommitted,
+                () if words.take("read uncommitted") => Isolation::ReadUncommitted,
+                () => return Err(words.syntax()),
+            });
+        } else if words.take("read only") {
+            modes.read_only = Some(true);
+        } else if words.take("read write") {
+            modes.read_only = Some(false);
+        } else if words.take("deferrable") {
+            modes.deferrable = Some(true);
+        } else if words.take("not deferrable") {
+            modes.deferrable = Some(false);
+        } else {
+            return Err(words.syntax());
+        }
+        words.take_token(&Token::Comma);
+    }
+    Ok(modes)
+}
+
+/// The name of a setting, with its dots, in lower case.
+fn setting_name(words: &mut Words<'_>) -> Result<String, PgError> {
+    if words.take("transaction isolation level") {
+        return Ok("transaction_isolation".into());
+    }
+    if words.take("time zone") {
+        return Ok("timezone".into());
+    }
+    if words.take("session authorization") {
+        return Ok("session_authorization".into());
+    }
+    let mut name = words.ident()?;
+    while words.take_token(&Token::Period) {
+        name = format!("{name}.{}", words.ident()?);
+    }
+    Ok(name.to_lowercase())
+}
+
+fn setting_value(words: &mut Words<'_>) -> Result<Option<String>, PgError> {
+    if words.take("default") {
+        return Ok(None);
+    }
+    let mut value = words.value()?;
+    while words.take_token(&Token::Comma) {
+        value = format!("{value}, {}", words.value()?);
+    }
+    Ok(Some(value))
+}
+
+fn set(words: &mut Words<'_>) -> Result<Command, PgError> {
+    words.expect("set")?;
+    if words.take("transaction snapshot") {
+        return Ok(Command::SetTransactionSnapshot(words.string()?));
+    }
+    if words.take("session characteristics as transaction") {
+        return Ok(Command::SetTransaction {
+            modes: modes(words)?,
+            session: true,
+        });
+    }
+    if words.take("transaction") {
+        return Ok(Command::SetTransaction {
+            modes: modes(words)?,
+            session: false,
+        });
+    }
+    let local = words.take("local");
+    if !local && !Words::is_word(words.ahead(1), "authorization") {
+        words.take("session");
+    }
+    let named = match () {
+        () if words.take("time zone") => Some("timezone"),
+        () if words.take("names") => Some("client_encoding"),
+        () if words.take("role") => Some("role"),
+        () if words.take("session authorization") => Some("session_authorization"),
+        () => None,
+    };
+    if let Some(name) = named {
+        words.take("to");
+        words.take_token(&Token::Eq);
+        return Ok(Command::Set {
+            local,
+            name: name.into(),
+            value: setting_value(words)?,
+        });
+    }
+    let name = setting_name(words)?;
+    if !words.take("to") {
+        words.expect_token(&Token::Eq)?;
+    }
+    Ok(Command::Set {
+        local,
+        name,
+        value: setting_value(words)?,
+    })
+}
+
+fn lock(words: &mut Words<'_>) -> Result<Command, PgError> {
+    words.expect("lock")?;
+    words.take("table");
+    let (tables, _) = words.tables()?;
+    let mut mode = String::from("ACCESS EXCLUSIVE");
+    if words.take("in") {
+        const MODES: [&str; 8] = [
+            "ACCESS SHARE",
+            "ROW SHARE",
+            "ROW EXCLUSIVE",
+            "SHARE UPDATE EXCLUSIVE",
+            "SHARE ROW EXCLUSIVE",
+            "ACCESS EXCLUSIVE",
+            "SHARE",
+            "EXCLUSIVE",
+        ];
+        mode = MODES
+            .into_iter()
+            .find(|mode| words.take(mode))
+            .ok_or_else(|| words.syntax())?
+            .into();
+        words.expect("mode")?;
+    }
+    Ok(Command::LockTable {
+        tables,
+        mode,
+        nowait: words.take("nowait"),
+    })
+}
+
+fn truncate(words: &mut Words<'_>) -> Result<Command, PgError> {
+    words.expect("truncate")?;
+    words.take("table");
+    let (tables, only) = words.tables()?;
+    let restart_identity = words.take("restart identity");
+    words.take("continue identity");
+    let cascade = words.take("cascade");
+    words.take("restrict");
+    Ok(Command::Truncate {
+        tables,
+        only,
+        restart_identity,
+        cascade,
+    })
+}
+
+fn vacuum(words: &mut Words<'_>, text: &str) -> Result<Command, PgError> {
+    words.expect("vacuum")?;
+    let (mut full, mut freeze) = (false, false);
+    if *words.peek() == Token::LParen {
+        for (name, value) in words.options(false)? {
+            let on = value.is_none_or(|value| matches!(value.as_str(), "true" | "on" | "1"));
+            match name.as_str() {
+                "full" => full = on,
+                "freeze" => freeze = on,
+                "verbose"
+                | "analyze"
+                | "disable_page_skipping"
+                | "skip_locked"
+                | "truncate"
+                | "parallel"
+                | "index_cleanup"
+                | "process_toast" => {}
+                _ => return Err(PgError::unsupported(text)),
+            }
+        }
+    } else {
+        full = words.take("full");
+        freeze = words.take("freeze");
+        words.take("verbose");
+        words.take("analyze");
+    }
+    let tables = if words.is_end() {
+        Vec::new()
+    } else {
+        words.tables()?.0
+    };
+    Ok(Command::Vacuum { tables, full, freeze })
+}
+
+fn create(words: &mut Words<'_>) -> Result<Option<Command>, PgError> {
+    if words.take("create publication") {
+        let name = words.ident()?;
+        let tables = if words.take("for all tables") {
+            PublicationTables::All
+        } else if words.take("for table") {
+            PublicationTables::Tables(words.tables()?.0)
+        } else {
+            PublicationTables::Tables(Vec::new())
+        };
+        let options = if words.take("with") {
+            words.options(true)?
+        } else {
+            Vec::new()
+        };
+        return Ok(Some(Command::CreatePublication {
+            name,
+            tables,
+            options,
+        }));
+    }
+    if words.take("create database") {
+        let name = words.ident()?;
+        return Ok(Some(Command::CreateDatabase {
+            name,
+            options: words.rest(),
+        }));
+    }
+    for (keywords, user) in [("create role", false), ("create user", true)] {
+        if words.take(keywords) {
+            let name = words.ident()?;
+            words.take("with");
+            return Ok(Some(Command::CreateRole {
+                name,
+                user,
+                options: words.rest(),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+fn alter(words: &mut Words<'_>) -> Result<Option<Command>, PgError> {
+    if words.take("alter publication") {
+        let name = words.ident()?;
+        return Ok(Some(Command::AlterPublication {
+            name,
+            change: publication_change(words)?,
+        }));
+    }
+    if words.take("alter system") {
+        return Ok(Some(if words.take("reset") {
+            Command::AlterSystem {
+                setting: setting_name(words)?,
+                value: None,
+            }
+        } else {
+            words.expect("set")?;
+            let (setting, value) = assignment(words)?;
+            Command::AlterSystem { setting, value }
+        }));
+    }
+    for (keywords, database) in [
+        ("alter role", false),
+        ("alter user", false),
+        ("alter database", true),
+    ] {
+        if !words.take(keywords) {
+            continue;
+        }
+        let name = words.ident()?;
+        if words.take("set") {
+            let (setting, value) = assignment(words)?;
+            return Ok(Some(Command::AlterSettings {
+                database,
+                name,
+                setting,
+                value,
+            }));
+        }
+        if words.take("reset") {
+            let setting = setting_name(words)?;
+            return Ok(Some(Command::AlterSettings {
+                database,
+                name,
+                setting,
+                value: None,
+            }));
+        }
+        if !database {
+            words.take("with");
+            return Ok(Some(Command::AlterRole {
+                name,
+                options: words.rest(),
+            }));
+        }
+        return Err(PgError::unsupported(format!(
+            "ALTER DATABASE {name} {}",
+            words.rest().join(" ")
+        )));
+    }
+    Ok(None)
+}
+
+fn assignment(words: &mut Words<'_>) -> Result<(String, Option<String>), PgError> {
+    let name = setting_name(words)?;
+    if !words.take("to") {
+        words.expect_token(&Token::Eq)?;
+    }
+    Ok((name, setting_value(words)?))
+}
+
+fn publication_change(words: &mut Words<'_>) -> Result<PublicationChange, PgError> {
+    Ok(match () {
+        () if words.take("add table") => PublicationChange::Add(words.tables()?.0),
+        () if words.take("drop table") => PublicationChange::Drop(words.tables()?.0),
+        () if words.take("set table") => PublicationChange::Set(words.tables()?.0),
+        () if words.take("rename to") => PublicationChange::Rename(words.ident()?),
+        () if words.take("owner to") => PublicationChange::Owner(words.ident()?),
+        () => {
+            words.expect("set")?;
+            PublicationChange::Options(words.options(true)?)
+        }
+    })
+}
+
+fn drop(words: &mut Words<'_>) -> Result<Option<Command>, PgError> {
+    if words.take("drop publication") {
+        let if_exists = words.take("if exists");
+        let names = words.idents()?;
+        if !words.take("cascade") {
+            words.take("restrict");
+        }
+        return Ok(Some(Command::DropPublication { if_exists, names }));
+    }
+    if words.take("drop database") {
+        let if_exists = words.take("if exists");
+        let name = words.ident()?;
+        words.take("with");
+        let force = *words.peek() == Token::LParen
+            && words.options(false)?.iter().any(|(option, _)| option == "force");
+        return Ok(Some(Command::DropDatabase {
+            name,
+            if_exists,
+            force,
+        }));
+    }
+    if words.take("drop role") || words.take("drop user") {
+        let if_exists = words.take("if exists");
+        return Ok(Some(Command::DropRole {
+            names: words.idents()?,
+            if_exists,
+        }));
+    }
+    Ok(None)
+}

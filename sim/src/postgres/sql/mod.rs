@@ -1,0 +1,49 @@
+//! SQL of the simulated Postgres: values, the parser, and the executor of queries and of INSERT, UPDATE,
+//! DELETE and COPY. It holds no state between statements; everything that belongs to the server is behind
+//! [`host::Host`].
+//!
+//! In reading order: [`value`] and [`types`], [`parse`] and [`command`], [`host`], [`execute`], [`copy`].
+//! A query is bound to a plan (names and types are decided, relations are scanned) and the plan is run.
+
+pub mod command;
+pub mod copy;
+pub mod copy_in;
+pub mod error;
+pub mod execute;
+pub mod host;
+pub mod names;
+mod only;
+pub mod numeric;
+pub mod parse;
+pub mod types;
+pub mod value;
+
+pub mod binary;
+pub mod cast;
+pub mod datetime;
+pub mod pattern;
+pub mod text;
+
+mod aggregate;
+mod arithmetic;
+mod bind;
+mod bind_compound;
+mod bind_expr;
+mod bind_predicate;
+mod bind_select;
+mod change;
+mod dml;
+mod eval;
+mod filler;
+mod from;
+mod functions;
+mod hand;
+mod host_functions;
+mod operators;
+mod plan;
+mod pure;
+mod pure_other;
+mod pure_text;
+mod pushdown;
+mod run;
+mod words;

@@ -1,0 +1,10 @@
+//! The simulated Postgres shows what the real one was seen to do. Each test is a fact; the number is its row in the
+//! table of observed behaviours.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod client;
+
+mod connector;
+mod slots;
+mod sql;
