@@ -17,7 +17,7 @@ use crate::link::TcpLink;
 use crate::options::{Options, Provider, StartError};
 use crate::reaper::Reaper;
 use crate::sampler::Sampler;
-use crate::servers::{Pair, Running, wait_for};
+use crate::servers::{Pair, Running, Stop, wait_for};
 use crate::silence::Chain;
 use crate::{census, reset};
 
@@ -104,6 +104,24 @@ impl RealWorld {
             .map_err(|problem| WorldError::Server { server, problem })
     }
 
+    /// Stops `server` and returns when it is down.
+    ///
+    /// # Errors
+    /// When the server is not this world's own.
+    pub async fn stop(&self, server: Server, how: Stop) -> Result<(), WorldError> {
+        let stopped = self.running(server).stop(how).await;
+        stopped.map_err(|problem| WorldError::Server { server, problem })
+    }
+
+    /// Starts `server` again, where and as it was, and returns when it serves.
+    ///
+    /// # Errors
+    /// When the server is not this world's own, or does not serve.
+    pub async fn start_again(&self, server: Server) -> Result<(), WorldError> {
+        let started = self.running(server).start().await;
+        started.map_err(|problem| WorldError::Server { server, problem })
+    }
+
     async fn run(&self, server: Server, login: &Login, sql: &str) -> Result<Vec<Row>, WorldError> {
         self.endpoint(server)
             .query(login, sql)
@@ -186,7 +204,7 @@ impl World for RealWorld {
     }
 
     async fn crash_and_restart(&self, server: Server) -> Result<(), WorldError> {
-        let restarted = self.running(server).crash_and_restart().await;
-        restarted.map_err(|problem| WorldError::Server { server, problem })
+        self.stop(server, Stop::Immediate).await?;
+        self.start_again(server).await
     }
 }

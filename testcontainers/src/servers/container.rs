@@ -3,12 +3,15 @@
 //! On Linux a container gets the host's network and a port of its own on 127.0.0.1. Behind a mapped port
 //! stands a proxy that turns a client's RST into a FIN; elsewhere that is all there is.
 
+use std::time::Duration;
+
 use leftover_harness::world::Server;
+use testcontainers::bollard::query_parameters::KillContainerOptionsBuilder;
 use testcontainers::core::{IntoContainerPort as _, client::docker_client_instance};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt as _};
 
-use super::start::{Running, SETTINGS, STARTING, free_port, password, private_endpoint, wait_for};
+use super::start::{Running, SETTINGS, STARTING, Stop, free_port, password, private_endpoint, wait_for};
 use crate::admin::Endpoint;
 use crate::reaper::{WorldId, scope};
 
@@ -120,14 +123,15 @@ async fn image(major: u32) -> Result<String, String> {
 }
 
 impl Container {
-    /// SIGQUIT to the postmaster, as `pg_ctl stop -m immediate` sends it, and the container again.
-    pub(crate) async fn crash_and_restart(&self) -> Result<(), String> {
+    /// The signal that `pg_ctl` would send goes to the postmaster, which is the container's first process.
+    pub(crate) async fn stop(&self, how: Stop) -> Result<(), String> {
         let docker = docker_client_instance()
             .await
             .map_err(|error| error.to_string())?;
-        let options = testcontainers::bollard::query_parameters::KillContainerOptionsBuilder::new();
+        let signal = format!("SIG{}", how.signal());
+        let options = KillContainerOptionsBuilder::new().signal(&signal).build();
         docker
-            .kill_container(self.inner().id(), Some(options.signal("SIGQUIT").build()))
+            .kill_container(self.inner().id(), Some(options))
             .await
             .map_err(|error| error.to_string())?;
         while self
@@ -136,8 +140,12 @@ impl Container {
             .await
             .map_err(|error| error.to_string())?
         {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        Ok(())
+    }
+
+    pub(crate) async fn start(&self) -> Result<(), String> {
         self.inner().start().await.map_err(|error| error.to_string())?;
         self.wait_until_ready().await
     }

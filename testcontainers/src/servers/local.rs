@@ -10,7 +10,7 @@ use leftover_harness::world::Server;
 
 use super::binaries;
 use super::start::{
-    Running, SETTINGS, STARTING, SUPERUSER, free_port, password, private_endpoint, we_are_root,
+    Running, SETTINGS, STARTING, SUPERUSER, Stop, free_port, password, private_endpoint, we_are_root,
 };
 use crate::admin::Endpoint;
 use crate::reaper::{WorldId, scope};
@@ -88,10 +88,8 @@ pub(super) async fn start(major: u32, id: &WorldId) -> Result<([Endpoint; 2], [R
 }
 
 impl Cluster {
-    /// `pg_ctl stop -m immediate`, and a new postmaster.
-    pub(crate) async fn crash_and_restart(&self) -> Result<(), String> {
-        let pid = self.postmaster().id();
-        run(Command::new("sh").args(["-c", "kill -QUIT \"$1\"", "sh", &pid.to_string()]))?;
+    pub(crate) async fn stop(&self, how: Stop) -> Result<(), String> {
+        self.signal(how)?;
         while self
             .postmaster()
             .try_wait()
@@ -100,8 +98,26 @@ impl Cluster {
         {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        Ok(())
+    }
+
+    pub(crate) async fn start(&self) -> Result<(), String> {
         *self.postmaster() = self.launch.postmaster()?;
         self.wait_until_ready().await
+    }
+
+    fn signal(&self, how: Stop) -> Result<(), String> {
+        let mut postmaster = self.postmaster();
+        // A postmaster that has ended was waited for: its pid may be somebody else's by now.
+        if postmaster
+            .try_wait()
+            .map_err(|error| error.to_string())?
+            .is_some()
+        {
+            return Ok(());
+        }
+        let kill = format!("kill -{} {}", how.signal(), postmaster.id());
+        run(Command::new("sh").args(["-c", &kill]))
     }
 
     pub(crate) fn log(&self) -> Result<String, String> {
@@ -127,8 +143,7 @@ impl Cluster {
 impl Drop for Cluster {
     /// Ends the postmaster; the directory goes with the world.
     fn drop(&mut self) {
-        let pid = self.postmaster().id().to_string();
-        let told = run(Command::new("sh").args(["-c", "kill -QUIT \"$1\"", "sh", &pid]));
+        let told = self.signal(Stop::Immediate);
         if told.is_ok() {
             let _status = self.postmaster().wait();
         }

@@ -34,6 +34,28 @@ pub(super) const SETTINGS: [(&str, &str); 8] = [
 /// The superuser of a server that is there for one world alone.
 pub(super) const SUPERUSER: &str = "postgres";
 
+const NOT_OURS: &str = "a server that was given by its URL is not ours to stop";
+
+/// How a server is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// As an operator does it (`pg_ctl stop -m fast`): sessions are told, and their transactions rolled back.
+    Fast,
+    /// As a crash does it (`pg_ctl stop -m immediate`): what was not durable is gone, and the next start
+    /// recovers.
+    Immediate,
+}
+
+impl Stop {
+    /// The signal for the postmaster.
+    pub(super) fn signal(self) -> &'static str {
+        match self {
+            Stop::Fast => "INT",
+            Stop::Immediate => "QUIT",
+        }
+    }
+}
+
 /// One running server.
 #[derive(Debug)]
 pub(crate) enum Running {
@@ -46,12 +68,21 @@ pub(crate) enum Running {
 }
 
 impl Running {
-    /// Stops the server as a crash does and starts it again.
-    pub(crate) async fn crash_and_restart(&self) -> Result<(), String> {
+    /// Stops the server and returns when it is down.
+    pub(crate) async fn stop(&self, how: Stop) -> Result<(), String> {
         match self {
-            Running::Container(container) => container.crash_and_restart().await,
-            Running::Cluster(cluster) => cluster.crash_and_restart().await,
-            Running::Given => Err("a server that was given by its URL is not ours to crash".into()),
+            Running::Container(container) => container.stop(how).await,
+            Running::Cluster(cluster) => cluster.stop(how).await,
+            Running::Given => Err(NOT_OURS.into()),
+        }
+    }
+
+    /// Starts the server again and returns when it serves.
+    pub(crate) async fn start(&self) -> Result<(), String> {
+        match self {
+            Running::Container(container) => container.start().await,
+            Running::Cluster(cluster) => cluster.start().await,
+            Running::Given => Err(NOT_OURS.into()),
         }
     }
 
