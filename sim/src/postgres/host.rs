@@ -252,9 +252,7 @@ impl Host for StatementHost<'_> {
             return Ok(views::sequence(self.state, self.pid, &relation));
         }
         let mut rows = Vec::new();
-        // Who writes and asks for no children wants the columns alone: INSERT and COPY FROM.
-        let wants_rows = !(only && (for_write || matches!(relation.kind, RelationKind::Partitioned(_))));
-        if wants_rows {
+        if !(only && matches!(relation.kind, RelationKind::Partitioned(_))) {
             for (leaf, store) in self.stores(&relation).into_iter().enumerate() {
                 self.state.lock_relation(self.pid, store.oid, mode)?;
                 let leaf = if for_write { leaf as u32 } else { 0 };

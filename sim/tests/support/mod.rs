@@ -49,17 +49,28 @@ impl Memory {
             let mut defaults = Vec::new();
             let mut key = None;
             for (index, column) in create.columns.iter().enumerate() {
-                columns.push(Column { name: names::fold(&column.name), ty: Type::from_ast(&column.data_type)? });
+                columns.push(Column {
+                    name: names::fold(&column.name),
+                    ty: Type::from_ast(&column.data_type)?,
+                });
                 let mut default = ColumnDefault::None;
                 for option in &column.options {
                     match &option.option {
-                        ColumnOption::Default(expr) => default = ColumnDefault::Expression(Arc::new(expr.clone())),
+                        ColumnOption::Default(expr) => {
+                            default = ColumnDefault::Expression(Arc::new(expr.clone()))
+                        }
                         ColumnOption::PrimaryKey(_) => key = Some(index),
-                        ColumnOption::Generated { generation_expr: Some(expr), .. } => {
+                        ColumnOption::Generated {
+                            generation_expr: Some(expr),
+                            ..
+                        } => {
                             default = ColumnDefault::Generated(Arc::new(expr.clone()));
                         }
                         ColumnOption::Generated { .. } => {
-                            default = ColumnDefault::Identity { sequence: 1, always: true };
+                            default = ColumnDefault::Identity {
+                                sequence: 1,
+                                always: true,
+                            };
                         }
                         _ => {}
                     }
@@ -67,7 +78,13 @@ impl Memory {
                 defaults.push(default);
             }
             let oid = 16_384 + self.tables.len() as u32;
-            let table = Table { oid, columns: columns.into(), defaults, key, rows: Vec::new() };
+            let table = Table {
+                oid,
+                columns: columns.into(),
+                defaults,
+                key,
+                rows: Vec::new(),
+            };
             self.tables.insert(names::last(&create.name), table);
             return Ok(Rows::default());
         }
@@ -79,7 +96,9 @@ impl Memory {
 
     fn table(&mut self, name: &ObjectName) -> Result<&mut Table, Interrupt<Never>> {
         let last = names::last(name);
-        self.tables.get_mut(&last).ok_or_else(|| PgError::undefined_table(&last).into())
+        self.tables
+            .get_mut(&last)
+            .ok_or_else(|| PgError::undefined_table(&last).into())
     }
 }
 
@@ -88,7 +107,11 @@ impl Host for Memory {
 
     fn scan(&mut self, name: &ObjectName, _: bool, _: bool) -> Result<Scan, Interrupt<Never>> {
         let table = self.table(name)?;
-        Ok(Scan { columns: table.columns.clone(), rows: table.rows.clone(), oid: table.oid })
+        Ok(Scan {
+            columns: table.columns.clone(),
+            rows: table.rows.clone(),
+            oid: table.oid,
+        })
     }
 
     fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Result<Value, Interrupt<Never>>> {
@@ -106,7 +129,11 @@ impl Host for Memory {
             "pg_get_expr" | "pg_get_constraintdef" => Value::Null,
             "pg_terminate_backend" => Value::Bool(arguments.len() == 2),
             "pg_create_logical_replication_slot" => Value::Record(
-                vec![(Type::Name, arguments[0].clone()), (Type::Lsn, Value::Lsn(0x16_B374_D848))].into(),
+                vec![
+                    (Type::Name, arguments[0].clone()),
+                    (Type::Lsn, Value::Lsn(0x16_B374_D848)),
+                ]
+                .into(),
             ),
             _ => return None,
         }))
@@ -118,7 +145,10 @@ impl Host for Memory {
     }
 
     fn relation_name(&mut self, oid: u32) -> Option<String> {
-        self.tables.iter().find(|(_, table)| table.oid == oid).map(|(name, _)| names::quote_ident(name))
+        self.tables
+            .iter()
+            .find(|(_, table)| table.oid == oid)
+            .map(|(name, _)| names::quote_ident(name))
     }
 
     fn insert(
@@ -131,15 +161,24 @@ impl Host for Memory {
         let table = self.table(name)?;
         let mut outcomes = Vec::new();
         for row in rows {
-            let conflict = table.key.and_then(|key| table.rows.iter().find(|other| other.values[key] == row[key]));
+            let conflict = table
+                .key
+                .and_then(|key| table.rows.iter().find(|other| other.values[key] == row[key]));
             match (conflict, on_conflict) {
                 (Some(_), OnConflict::Fail) => {
-                    return Err(PgError::new("23505", "duplicate key value violates unique constraint").into());
+                    return Err(
+                        PgError::new("23505", "duplicate key value violates unique constraint").into(),
+                    );
                 }
-                (Some(conflict), OnConflict::Report) => outcomes.push(InsertOutcome::Conflict(conflict.clone())),
+                (Some(conflict), OnConflict::Report) => {
+                    outcomes.push(InsertOutcome::Conflict(conflict.clone()))
+                }
                 (None, _) => {
                     next += 1;
-                    table.rows.push(ScanRow { ctid: (0, next), values: row.into() });
+                    table.rows.push(ScanRow {
+                        ctid: (0, next),
+                        values: row.into(),
+                    });
                     outcomes.push(InsertOutcome::Inserted);
                 }
             }
@@ -148,11 +187,18 @@ impl Host for Memory {
         Ok(outcomes)
     }
 
-    fn update(&mut self, name: &ObjectName, rows: Vec<((u32, u16), Vec<Value>)>) -> Result<(), Interrupt<Never>> {
+    fn update(
+        &mut self,
+        name: &ObjectName,
+        rows: Vec<((u32, u16), Vec<Value>)>,
+    ) -> Result<(), Interrupt<Never>> {
         let table = self.table(name)?;
         for (ctid, values) in rows {
             table.rows.retain(|row| row.ctid != ctid);
-            table.rows.push(ScanRow { ctid, values: values.into() });
+            table.rows.push(ScanRow {
+                ctid,
+                values: values.into(),
+            });
         }
         Ok(())
     }
@@ -173,8 +219,11 @@ pub fn as_psql(result: Result<Rows, PgError>) -> String {
         Err(error) => format!("ERROR {}", error.code),
         Ok(rows) => {
             let line = |row: &Vec<Value>| {
-                let cells: Vec<String> =
-                    row.iter().zip(&rows.columns).map(|(value, column)| value.to_text(&column.ty)).collect();
+                let cells: Vec<String> = row
+                    .iter()
+                    .zip(&rows.columns)
+                    .map(|(value, column)| value.to_text(&column.ty))
+                    .collect();
                 cells.join("|")
             };
             rows.rows.iter().map(line).collect::<Vec<_>>().join("\n")

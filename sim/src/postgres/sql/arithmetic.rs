@@ -141,7 +141,7 @@ fn moved(at: i64, by: Interval, sign: i64) -> Result<Value, PgError> {
     let days = first + day.min(length) - 1 + sign * i64::from(by.days);
     days.checked_mul(DAY)
         .and_then(|micros| micros.checked_add(time))
-        .and_then(|micros| micros.checked_add(sign * by.micros))
+        .and_then(|micros| micros.checked_add(sign.checked_mul(by.micros)?))
         .map(Value::Timestamp)
         .ok_or_else(timestamp_range)
 }

@@ -95,7 +95,9 @@ fn cast_scalar(value: &Value, from: &Type, to: &Type) -> Result<Option<Value>, P
         }
         (Value::Timestamp(micros), Type::Date) => Value::Date(datetime::micros_to_date(*micros)),
         (Value::Array(values), Type::Array(element)) => {
-            let Type::Array(inner) = from else { return Ok(None) };
+            let Type::Array(inner) = from else {
+                return Ok(None);
+            };
             let cast = |value: &Value| cast(value.clone(), inner, element, CastKind::Explicit);
             Value::Array(values.iter().map(cast).collect::<Result<_, _>>()?)
         }

@@ -5,10 +5,11 @@ use sqlparser::ast::{
 };
 
 use super::bind::{Binder, Bound, Scope};
-use super::dml::{Filler, Sets, apply_sets, bind_sets, returning};
+use super::dml::{Sets, apply_sets, bind_sets, returning};
 use super::error::PgError;
 use super::eval::{Exec, Row, shared};
 use super::execute::Rows;
+use super::filler::Filler;
 use super::host::{Column, Host, ScanRow};
 use super::names;
 use super::plan::{Item, Join, JoinKind, Node, Source};
@@ -102,7 +103,8 @@ fn bind_change<H: Host>(
         return Err(PgError::unsupported(text).into());
     }
     binder.scopes.push(Scope::default());
-    let scan = binder.host.scan(name, false, true)?;
+    let (name, only) = &super::only::take(name);
+    let scan = binder.host.scan(name, *only, true)?;
     let visible = alias
         .as_ref()
         .map_or_else(|| names::last(name), |alias| names::fold(&alias.name));

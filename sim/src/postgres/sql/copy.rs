@@ -163,7 +163,9 @@ fn read_options(options: &[(String, Option<String>)], text: &str) -> Result<(Cop
             ("format", Some("csv")) | ("header" | "encoding" | "quote" | "escape", _) => {
                 return Err(PgError::unsupported(text));
             }
-            _ => return Err(PgError::new("42601", format!("option \"{name}\" not recognized"))),
+            _ => {
+                return Err(PgError::new("42601", format!("option \"{name}\" not recognized")));
+            }
         }
     }
     if binary && (delimiter.is_some() || null.is_some()) {

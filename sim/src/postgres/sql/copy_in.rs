@@ -4,9 +4,9 @@ use sqlparser::ast::ObjectName;
 
 use super::bind::Bound;
 use super::copy::{CopyCommand, CopyFormat, CopySource, SIGNATURE};
-use super::dml::{Filler, store};
 use super::error::PgError;
 use super::execute::places;
+use super::filler::{Filler, store};
 use super::host::{Column, Host, OnConflict};
 use super::names;
 use super::value::{Type, Value};

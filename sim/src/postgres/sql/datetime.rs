@@ -13,7 +13,7 @@ pub fn date_to_micros(days: i32) -> i64 {
     match days {
         i32::MAX => i64::MAX,
         i32::MIN => i64::MIN,
-        _ => i64::from(days) * DAY,
+        _ => i64::from(days).saturating_mul(DAY),
     }
 }
 
@@ -205,7 +205,7 @@ fn hours(text: &str) -> Option<i64> {
     let hour: u32 = parts.next()?.parse().ok()?;
     let minute: u32 = parts.next().map_or(Some(0), |part| part.parse().ok())?;
     let seconds = parts.next().map_or(Some(0), seconds)?;
-    if parts.next().is_some() || minute > 59 || seconds > 60_000_000 {
+    if parts.next().is_some() || minute > 59 || hour > 2_000_000_000 || seconds > 60_000_000 {
         return None;
     }
     Some((i64::from(hour) * 3600 + i64::from(minute) * 60) * 1_000_000 + seconds)

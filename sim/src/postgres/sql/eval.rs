@@ -44,6 +44,7 @@ pub(crate) struct Exec<'h, H: Host> {
 }
 
 impl<H: Host> Exec<'_, H> {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
     pub(crate) fn eval(&mut self, node: &Node, frame: &Frame<'_>) -> Bound<Value, H> {
         Ok(match node {
             Node::Const(value) => value.clone(),
@@ -186,6 +187,7 @@ impl<H: Host> Exec<'_, H> {
     }
 
     /// The value of a boolean expression.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of condition")]
     pub(crate) fn truth(&mut self, node: &Node, frame: &Frame<'_>) -> Bound<Option<bool>, H> {
         Ok(match node {
             Node::Not(inner) => self.truth(inner, frame)?.map(|bool| !bool),
@@ -383,18 +385,16 @@ pub(crate) fn compare(comparison: Comparison, left: &Value, right: &Value) -> Op
     if left.is_null() || right.is_null() {
         return None;
     }
-    if let (Value::Record(a), Value::Record(b)) = (left, right) {
-        if comparison == Comparison::Eq {
-            let mut all = Some(a.len() == b.len());
-            for ((_, a), (_, b)) in a.iter().zip(b.iter()) {
-                match compare(Comparison::Eq, a, b) {
-                    Some(false) => return Some(false),
-                    None => all = None,
-                    Some(true) => {}
-                }
+    if let (Value::Record(a), Value::Record(b), Comparison::Eq) = (left, right, comparison) {
+        let mut all = Some(a.len() == b.len());
+        for ((_, a), (_, b)) in a.iter().zip(b.iter()) {
+            match compare(Comparison::Eq, a, b) {
+                Some(false) => return Some(false),
+                None => all = None,
+                Some(true) => {}
             }
-            return all;
         }
+        return all;
     }
     let order = left.sort_cmp(right);
     Some(match comparison {

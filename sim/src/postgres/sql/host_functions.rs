@@ -5,6 +5,7 @@ use super::host::Column;
 use super::value::Type;
 
 /// The result type of a function of the server; `None` for one that is not known here, whose result is text.
+#[expect(clippy::too_many_lines, reason = "a table of names")]
 pub(crate) fn result_type(name: &str) -> Option<Type> {
     Some(match name {
         "current_user"

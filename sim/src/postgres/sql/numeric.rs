@@ -150,7 +150,7 @@ impl Numeric {
                 let digits = a.checked_mul(b).ok_or_else(too_large)?;
                 Ok(Self {
                     digits: Some(digits),
-                    scale: self.scale + other.scale,
+                    scale: self.scale.checked_add(other.scale).ok_or_else(too_large)?,
                 })
             }
             '/' => self.divide(a, other, b),

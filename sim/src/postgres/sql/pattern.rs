@@ -63,6 +63,9 @@ fn like_parts(text: &[char], parts: &[Part]) -> bool {
     parts[part..].iter().all(|part| *part == Part::Any)
 }
 
+/// What must match in turn: each part with how often it may.
+type Sequence = Vec<(Re, u32, u32)>;
+
 /// A node of a regular expression.
 #[derive(Debug, Clone)]
 enum Re {
@@ -71,7 +74,7 @@ enum Re {
     Class(Vec<(char, char)>, bool),
     Start,
     End,
-    Group(Vec<Vec<(Re, u32, u32)>>),
+    Group(Vec<Sequence>),
 }
 
 /// Whether text matches a regular expression anywhere: literals, `.`, classes, groups, `|`, `^`, `$`, `*`,
@@ -122,7 +125,7 @@ impl Reader<'_> {
         self.chars.get(self.at).copied()
     }
 
-    fn alternatives(&mut self) -> Result<Vec<Vec<(Re, u32, u32)>>, PgError> {
+    fn alternatives(&mut self) -> Result<Vec<Sequence>, PgError> {
         self.depth += 1;
         if self.depth > 50 {
             return Err(invalid("nested too deeply"));
@@ -336,8 +339,9 @@ fn repeat(
 }
 
 fn one(re: &Re, text: &[char], at: usize, fuel: &mut u32, then: &mut Then<'_>) -> Result<bool, PgError> {
-    let single =
-        |hit: bool, fuel: &mut u32, then: &mut Then<'_>| if hit { then(at + 1, fuel) } else { Ok(false) };
+    let single = |hit: bool, fuel: &mut u32, then: &mut Then<'_>| {
+        if hit { then(at + 1, fuel) } else { Ok(false) }
+    };
     match (re, text.get(at)) {
         (Re::Start, _) => {
             if at == 0 {

@@ -165,11 +165,7 @@ impl Type {
             Type::Name => Value::text(first_bytes(text, 63)),
             Type::Varchar(_) | Type::Bpchar(_) => self.fit_string(text, false)?,
             Type::Jsonb => Value::text(text),
-            Type::Bytea => Value::Bytes(
-                parse_bytea(text)
-                    .ok_or_else(|| PgError::invalid_text("bytea", text))?
-                    .into(),
-            ),
+            Type::Bytea => Value::Bytes(parse_bytea(text)?.into()),
             Type::Timestamptz(_) => Value::Timestamp(datetime::parse_timestamp(text, true)?),
             Type::Timestamp(_) => Value::Timestamp(datetime::parse_timestamp(text, false)?),
             Type::Date => Value::Date(datetime::parse_date(text)?),
@@ -341,16 +337,26 @@ fn parse_bool(text: &str) -> Option<bool> {
     (starts("false") || starts("no") || off || lower == "0").then_some(false)
 }
 
-fn parse_bytea(text: &str) -> Option<Vec<u8>> {
-    if let Some(hex) = text.strip_prefix("\\x") {
-        let digits: Vec<u8> = hex
-            .bytes()
-            .filter(|b| !b.is_ascii_whitespace())
-            .map(hex_digit)
-            .collect::<Option<_>>()?;
-        return (digits.len() % 2 == 0)
-            .then(|| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect());
+fn parse_bytea(text: &str) -> Result<Vec<u8>, PgError> {
+    let Some(hex) = text.strip_prefix("\\x") else {
+        return parse_escaped(text).ok_or_else(|| PgError::invalid_text("bytea", text));
+    };
+    let invalid = |c: char| PgError::new("22023", format!("invalid hexadecimal digit: \"{c}\""));
+    let digits: Vec<u8> = hex
+        .chars()
+        .filter(|c| !c.is_ascii_whitespace())
+        .map(|c| c.to_digit(16).map(|digit| digit as u8).ok_or_else(|| invalid(c)))
+        .collect::<Result<_, _>>()?;
+    if !digits.len().is_multiple_of(2) {
+        return Err(PgError::new(
+            "22023",
+            "invalid hexadecimal data: odd number of digits",
+        ));
     }
+    Ok(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+fn parse_escaped(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut bytes = text.as_bytes();
     while let Some((first, rest)) = bytes.split_first() {
@@ -369,10 +375,6 @@ fn parse_bytea(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(out)
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|digit| digit as u8)
 }
 
 fn parse_uuid(text: &str) -> Option<String> {
@@ -433,7 +435,9 @@ fn parse_array(text: &str, element: &Type) -> Result<Value, PgError> {
                         }
                     }
                 }
-                Some('{' | '}') => return Err(PgError::unsupported(format!("nested array {text}"))),
+                Some('{' | '}') => {
+                    return Err(PgError::unsupported(format!("nested array {text}")));
+                }
                 Some('\\') => {
                     chars.next();
                     item.push(chars.next().ok_or_else(malformed)?);

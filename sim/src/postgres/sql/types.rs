@@ -170,7 +170,9 @@ impl Type {
     pub fn typmod(&self) -> i32 {
         match self {
             Type::Numeric(Some((precision, scale))) => (i32::from(*precision) << 16 | i32::from(*scale)) + 4,
-            Type::Varchar(Some(length)) | Type::Bpchar(Some(length)) => *length as i32 + 4,
+            Type::Varchar(Some(length)) | Type::Bpchar(Some(length)) => {
+                i32::try_from(*length).unwrap_or(i32::MAX).saturating_add(4)
+            }
             Type::Timestamp(Some(digits)) | Type::Timestamptz(Some(digits)) => i32::from(*digits),
             Type::Array(element) => element.typmod(),
             _ => -1,
