@@ -266,6 +266,15 @@ impl Host for StatementHost<'_> {
         })
     }
 
+    fn target(&mut self, name: &ObjectName) -> Answer<Scan> {
+        let relation = self.state.locked_table(self.pid, name, LockMode::RowExclusive)?;
+        Ok(Scan {
+            columns: Arc::clone(&relation.scan_columns),
+            rows: Vec::new(),
+            oid: relation.oid,
+        })
+    }
+
     fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Answer<Value>> {
         if !functions::known(name) {
             return None;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::client::{Client, Leave, Pg, Said, code, error};
+use super::client::{Client, Leave, Pg, Said, code};
 
 pub const CREATE: &str = "CREATE_REPLICATION_SLOT s LOGICAL pgoutput";
 

@@ -66,6 +66,14 @@ pub trait Host {
     /// `42P01` when there is no such relation, `42501` without the right to read it.
     fn scan(&mut self, name: &ObjectName, only: bool, for_write: bool) -> Result<Scan, Interrupt<Self::Wait>>;
 
+    /// The columns of a table that rows are about to be put into: a scan for writing without its rows.
+    ///
+    /// # Errors
+    /// As [`Host::scan`].
+    fn target(&mut self, name: &ObjectName) -> Result<Scan, Interrupt<Self::Wait>> {
+        self.scan(name, true, true)
+    }
+
     /// Calls a function that reads or changes the server (`pg_terminate_backend`, `pg_sleep`,
     /// `current_setting`, `pg_relation_size`, …). `None` when the server has no such function. Functions of
     /// their arguments alone (`upper`, `coalesce`, `quote_ident`) are the executor's own.
