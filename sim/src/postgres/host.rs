@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlparser::ast::ObjectName;
 
 use super::catalog::constraints;
-use super::catalog::relation::{ColumnSource, Relation, RelationKind};
+use super::catalog::relation::{Relation, RelationKind};
 use super::catalog::views;
 use super::functions;
 use super::heap::{Conflict, Ctid};
@@ -20,6 +20,7 @@ use super::sql::names;
 use super::sql::value::Value;
 use super::state::State;
 use super::transaction::Isolation;
+use super::tuples::{at_positions, value_at};
 use super::waits::Wait;
 use super::xid::{INVALID_XID, Xid};
 
@@ -201,30 +202,6 @@ impl<'a> StatementHost<'a> {
             .or_insert_with(|| super::heap::Heap::new(rows_per_block));
         heap.insert(xid, values.into())
     }
-}
-
-/// The value at a column's position in a tuple that may be older than the column.
-fn value_at(relation: &Relation, values: &[Value], at: usize) -> Value {
-    let missing = || {
-        relation
-            .columns
-            .get(at)
-            .and_then(|column| column.missing.clone())
-            .unwrap_or_default()
-    };
-    values.get(at).cloned().unwrap_or_else(missing)
-}
-
-/// Puts the values of a relation's live columns at their positions in a tuple.
-fn at_positions(relation: &Relation, values: Vec<Value>) -> Vec<Value> {
-    if relation.whole() {
-        return values;
-    }
-    let mut tuple = vec![Value::Null; relation.columns.len()];
-    for ((position, _), value) in relation.live().zip(values) {
-        tuple[position] = value;
-    }
-    tuple
 }
 
 impl Host for StatementHost<'_> {
@@ -454,22 +431,9 @@ impl Host for StatementHost<'_> {
 
     fn defaults(&mut self, name: &ObjectName) -> Answer<Vec<ColumnDefault>> {
         let relation = self.state.table(self.pid, name)?;
-        let source = |source: &ColumnSource| match source {
-            ColumnSource::Nothing => ColumnDefault::None,
-            ColumnSource::Default(expr) => ColumnDefault::Expression(Arc::clone(expr)),
-            ColumnSource::Identity { sequence, always } => ColumnDefault::Identity {
-                sequence: *sequence,
-                always: *always,
-            },
-            ColumnSource::Serial { sequence } => ColumnDefault::Identity {
-                sequence: *sequence,
-                always: false,
-            },
-            ColumnSource::Generated(expr) => ColumnDefault::Generated(Arc::clone(expr)),
-        };
         Ok(relation
             .live()
-            .map(|(_, column)| source(&column.source))
+            .map(|(_, column)| column.source.as_default())
             .collect())
     }
 }

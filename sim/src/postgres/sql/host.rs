@@ -77,7 +77,6 @@ pub trait Host {
     /// Calls a function that reads or changes the server (`pg_terminate_backend`, `pg_sleep`,
     /// `current_setting`, `pg_relation_size`, …). `None` when the server has no such function. Functions of
     /// their arguments alone (`upper`, `coalesce`, `quote_ident`) are the executor's own.
-    #[expect(clippy::type_complexity, reason = "a function may be unknown, fail, wait or answer")]
     fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Result<Value, Interrupt<Self::Wait>>>;
 
     /// Resolves a relation name to its oid (`'t'::regclass`, `to_regclass`), or `None`.
