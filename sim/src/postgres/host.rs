@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlparser::ast::ObjectName;
 
 use super::catalog::constraints;
-use super::catalog::relation::{ColumnSource, Relation, RelationKind};
+use super::catalog::relation::{Relation, RelationKind};
 use super::catalog::views;
 use super::functions;
 use super::heap::{Conflict, Ctid};
@@ -20,6 +20,7 @@ use super::sql::names;
 use super::sql::value::Value;
 use super::state::State;
 use super::transaction::Isolation;
+use super::tuples::{at_positions, value_at};
 use super::waits::Wait;
 use super::xid::{INVALID_XID, Xid};
 
@@ -203,30 +204,6 @@ impl<'a> StatementHost<'a> {
     }
 }
 
-/// The value at a column's position in a tuple that may be older than the column.
-fn value_at(relation: &Relation, values: &[Value], at: usize) -> Value {
-    let missing = || {
-        relation
-            .columns
-            .get(at)
-            .and_then(|column| column.missing.clone())
-            .unwrap_or_default()
-    };
-    values.get(at).cloned().unwrap_or_else(missing)
-}
-
-/// Puts the values of a relation's live columns at their positions in a tuple.
-fn at_positions(relation: &Relation, values: Vec<Value>) -> Vec<Value> {
-    if relation.whole() {
-        return values;
-    }
-    let mut tuple = vec![Value::Null; relation.columns.len()];
-    for ((position, _), value) in relation.live().zip(values) {
-        tuple[position] = value;
-    }
-    tuple
-}
-
 impl Host for StatementHost<'_> {
     type Wait = Wait;
 
@@ -252,9 +229,7 @@ impl Host for StatementHost<'_> {
             return Ok(views::sequence(self.state, self.pid, &relation));
         }
         let mut rows = Vec::new();
-        // Who writes and asks for no children wants the columns alone: INSERT and COPY FROM.
-        let wants_rows = !(only && (for_write || matches!(relation.kind, RelationKind::Partitioned(_))));
-        if wants_rows {
+        if !(only && matches!(relation.kind, RelationKind::Partitioned(_))) {
             for (leaf, store) in self.stores(&relation).into_iter().enumerate() {
                 self.state.lock_relation(self.pid, store.oid, mode)?;
                 let leaf = if for_write { leaf as u32 } else { 0 };
@@ -264,6 +239,15 @@ impl Host for StatementHost<'_> {
         Ok(Scan {
             columns: Arc::clone(&relation.scan_columns),
             rows,
+            oid: relation.oid,
+        })
+    }
+
+    fn target(&mut self, name: &ObjectName) -> Answer<Scan> {
+        let relation = self.state.locked_table(self.pid, name, LockMode::RowExclusive)?;
+        Ok(Scan {
+            columns: Arc::clone(&relation.scan_columns),
+            rows: Vec::new(),
             oid: relation.oid,
         })
     }
@@ -447,22 +431,9 @@ impl Host for StatementHost<'_> {
 
     fn defaults(&mut self, name: &ObjectName) -> Answer<Vec<ColumnDefault>> {
         let relation = self.state.table(self.pid, name)?;
-        let source = |source: &ColumnSource| match source {
-            ColumnSource::Nothing => ColumnDefault::None,
-            ColumnSource::Default(expr) => ColumnDefault::Expression(Arc::clone(expr)),
-            ColumnSource::Identity { sequence, always } => ColumnDefault::Identity {
-                sequence: *sequence,
-                always: *always,
-            },
-            ColumnSource::Serial { sequence } => ColumnDefault::Identity {
-                sequence: *sequence,
-                always: false,
-            },
-            ColumnSource::Generated(expr) => ColumnDefault::Generated(Arc::clone(expr)),
-        };
         Ok(relation
             .live()
-            .map(|(_, column)| source(&column.source))
+            .map(|(_, column)| column.source.as_default())
             .collect())
     }
 }

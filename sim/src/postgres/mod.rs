@@ -34,6 +34,7 @@ pub mod sql;
 pub mod state;
 pub mod timers;
 pub mod transaction;
+mod tuples;
 pub mod values;
 pub mod versioned;
 pub mod waits;

@@ -15,34 +15,15 @@ use leftover_sim::runtime::{Handle, Simulation};
 use postgres_protocol::message::{backend, frontend};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::said::fields;
+pub use super::said::{Said, code, error};
+
 /// One simulated server and the way to it.
 #[derive(Clone)]
 pub struct Pg {
     pub server: PgServer,
     pub sim: Handle,
     dialer: Dialer,
-}
-
-/// A message of the server, as far as tests look at it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
-    Row(Vec<Option<String>>),
-    Columns(Vec<String>),
-    Done(String),
-    Error {
-        severity: String,
-        code: String,
-        message: String,
-        detail: Option<String>,
-    },
-    Notice(String),
-    Ready(char),
-    CopyIn,
-    CopyOut,
-    Data(Vec<u8>),
-    CopyDone,
-    Parameter(String, String),
-    Other(&'static str),
 }
 
 impl Pg {
@@ -414,39 +395,6 @@ impl Client {
         self.send_with(frontend::terminate).await;
         assert_eq!(self.until_eof().await, []);
     }
-}
-
-fn fields(mut fields: backend::ErrorFields<'_>) -> Said {
-    let (mut severity, mut code, mut message, mut detail) = Default::default();
-    while let Some(field) = fields.next().unwrap() {
-        let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
-        match field.type_() {
-            b'S' => severity = value,
-            b'C' => code = value,
-            b'M' => message = value,
-            b'D' => detail = Some(value),
-            _ => {}
-        }
-    }
-    Said::Error {
-        severity,
-        code,
-        message,
-        detail,
-    }
-}
-
-/// The SQLSTATE of the first error.
-pub fn code(said: &[Said]) -> Option<String> {
-    error(said).map(|(code, _)| code)
-}
-
-/// The SQLSTATE and message of the first error.
-pub fn error(said: &[Said]) -> Option<(String, String)> {
-    said.iter().find_map(|said| match said {
-        Said::Error { code, message, .. } => Some((code.clone(), message.clone())),
-        _ => None,
-    })
 }
 
 /// Appends a message of the extended protocol.

@@ -10,6 +10,8 @@ mod connector;
 mod leaving;
 mod limits;
 mod mirror;
+mod said;
+mod slot_rules;
 mod slots;
 mod snapshots;
 mod sql;

@@ -101,6 +101,25 @@ pub enum ColumnSource {
     Generated(Arc<Expr>),
 }
 
+impl ColumnSource {
+    /// What the executor needs to know of it.
+    pub fn as_default(&self) -> host::ColumnDefault {
+        match self {
+            ColumnSource::Nothing => host::ColumnDefault::None,
+            ColumnSource::Default(expr) => host::ColumnDefault::Expression(Arc::clone(expr)),
+            ColumnSource::Identity { sequence, always } => host::ColumnDefault::Identity {
+                sequence: *sequence,
+                always: *always,
+            },
+            ColumnSource::Serial { sequence } => host::ColumnDefault::Identity {
+                sequence: *sequence,
+                always: false,
+            },
+            ColumnSource::Generated(expr) => host::ColumnDefault::Generated(Arc::clone(expr)),
+        }
+    }
+}
+
 /// One column of a relation.
 #[derive(Debug, Clone)]
 pub struct ColumnDefinition {

@@ -28,7 +28,7 @@ impl CopyTarget {
         let CopySource::Table { name, columns } = &command.source else {
             return Err(PgError::syntax("from").into());
         };
-        let scan = host.scan(name, true, true)?;
+        let scan = host.target(name)?;
         let mut places = places(&scan.columns, columns, &names::last(name))?;
         let filler = Filler::new(host, name, scan.columns.to_vec())?;
         if columns.is_empty() {

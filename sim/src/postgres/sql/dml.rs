@@ -44,7 +44,7 @@ pub(crate) fn bind_insert<H: Host>(binder: &mut Binder<'_, H>, insert: &ast::Ins
     if refused {
         return Err(PgError::unsupported(insert).into());
     }
-    let scan = binder.host.scan(name, true, true)?;
+    let scan = binder.host.target(name)?;
     let columns = scan.columns.to_vec();
     let named: Vec<String> = insert.columns.iter().map(names::last).collect();
     let mut targets = places(&columns, &named, &names::last(name))?;

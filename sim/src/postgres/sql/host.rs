@@ -66,10 +66,17 @@ pub trait Host {
     /// `42P01` when there is no such relation, `42501` without the right to read it.
     fn scan(&mut self, name: &ObjectName, only: bool, for_write: bool) -> Result<Scan, Interrupt<Self::Wait>>;
 
+    /// The columns of a table that rows are about to be put into: a scan for writing without its rows.
+    ///
+    /// # Errors
+    /// As [`Host::scan`].
+    fn target(&mut self, name: &ObjectName) -> Result<Scan, Interrupt<Self::Wait>> {
+        self.scan(name, true, true)
+    }
+
     /// Calls a function that reads or changes the server (`pg_terminate_backend`, `pg_sleep`,
     /// `current_setting`, `pg_relation_size`, …). `None` when the server has no such function. Functions of
     /// their arguments alone (`upper`, `coalesce`, `quote_ident`) are the executor's own.
-    #[expect(clippy::type_complexity, reason = "a function may be unknown, fail, wait or answer")]
     fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Result<Value, Interrupt<Self::Wait>>>;
 
     /// Resolves a relation name to its oid (`'t'::regclass`, `to_regclass`), or `None`.

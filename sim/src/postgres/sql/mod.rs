@@ -13,7 +13,6 @@ pub mod error;
 pub mod execute;
 pub mod host;
 pub mod names;
-mod only;
 pub mod numeric;
 pub mod parse;
 pub mod types;

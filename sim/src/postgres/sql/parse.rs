@@ -99,7 +99,7 @@ fn parse_one(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Command, PgError>
         .first()
         .map(|token| token.token.to_string())
         .unwrap_or_default();
-    let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(super::only::mark(tokens));
+    let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens);
     let statement = parser.parse_statement().map_err(|error| {
         if UNKNOWN_TO_PARSER
             .iter()
