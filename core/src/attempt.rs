@@ -69,6 +69,11 @@ pub(crate) async fn make<C: Connector>(
     progress.enter(Phase::Checking);
     let name = context.session_name(Attempt::default(), Role::Control);
     let mut control = context.connect(Side::Source, name).await?;
+    if let Some(mine) = run.attempt {
+        // Sessions of our own last attempt may still be there, and own the mirror: they are nobody else's.
+        let is_mine = |name: &SessionName| name.attempt == mine && name.role != Role::Drop;
+        reclaim::end_sessions(&mut control, is_mine, &mut Vec::new()).await?;
+    }
     owner::take(&mut control, &context.clock, context.settings.bounds.owner).await?;
     let name = context.session_name(Attempt::default(), Role::Record);
     let mut keeper = context.connect(Side::Target, name).await?;

@@ -31,7 +31,7 @@ pub enum LoadError {
     /// A step failed.
     #[error("{0}")]
     Failed(#[from] Failure),
-    /// Every attempt failed for a passing reason.
+    /// Every attempt at the load, or at one partition of it, failed for a passing reason.
     #[error("gave up after {attempts} attempts; the last one failed: {last}")]
     GaveUp {
         /// How many.

@@ -94,7 +94,8 @@ async fn copy_with_retries<C: Connector>(
             Err(other) => return Err(other),
         };
         if next > settings.partition_tries {
-            return Err(failure.into());
+            // A new snapshot would not help: it was not the snapshot that failed.
+            return Err(LoadError::GaveUp { attempts: next - 1, last: Box::new(failure.into()) });
         }
         tracing::info!(%failure, %partition, "a worker starts again");
         job.context.clock.sleep(settings.backoff_before(next)).await;

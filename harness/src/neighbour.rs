@@ -20,6 +20,9 @@ use crate::world::{Server, World, WorldError};
 /// The `application_name` of the session that slot creation waits for.
 pub const BLOCKER: &str = "somebody else's long transaction";
 
+/// The `application_name` of the session that makes somebody else's slot, and leaves.
+const PASSING: &str = "somebody else";
+
 /// Connections that no fault touches.
 struct PlainDial<W> {
     world: Arc<W>,
@@ -76,11 +79,17 @@ impl Neighbours {
             world.sql(Server::Source, &sql).await?;
         }
         if let Some(name) = &names.slot {
+            // Not out of band: creating a slot waits.
+            let mut session = open(world, Server::Source, PASSING).await?;
             let sql = format!(
                 "SELECT pg_create_logical_replication_slot({}, 'pgoutput')",
                 quote_literal(name)
             );
-            world.sql(Server::Source, &sql).await?;
+            session
+                .query(&sql)
+                .await
+                .map_err(|error| failed(Server::Source, &error))?;
+            let _end = session.close().await;
         }
         if let Some(name) = &names.session {
             for server in Server::BOTH {

@@ -71,12 +71,10 @@ pub async fn record<W: World>(
     settings: &Settings,
 ) -> Result<(Recon, Outcome), RunError> {
     let outcome = run_plan(world, scenario, seed, &Plan::calm(), settings).await?;
-    let recon = Recon::of(
-        &outcome.records(),
-        outcome.polls,
-        outcome.duration,
-        settings.exact,
-    );
+    let recon = Recon {
+        exact: settings.exact,
+        ..Recon::of(&outcome.records(), outcome.polls, outcome.duration)
+    };
     Ok((recon, outcome))
 }
 

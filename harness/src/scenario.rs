@@ -87,7 +87,7 @@ pub struct Recon {
 
 impl Recon {
     /// Reads the event log of a run without faults.
-    pub fn of(records: &[Record], polls: u64, duration: Duration, exact: bool) -> Self {
+    pub fn of(records: &[Record], polls: u64, duration: Duration) -> Self {
         let mut counts: BTreeMap<(&crate::log::Actor, Way, &str), u32> = BTreeMap::new();
         let mut boundaries = Vec::new();
         for record in records {
@@ -119,7 +119,7 @@ impl Recon {
             boundaries,
             polls,
             duration,
-            exact,
+            exact: true,
         }
     }
 }

@@ -33,6 +33,9 @@ impl MirrorPipeline {
             tables: Tables::Only(tables.clone()),
             workers: 3,
             partition_bytes: BLOCK_BYTES,
+            // A fault that lasts is met by each try of each attempt: fewer of them show the same.
+            attempts: 3,
+            partition_tries: 3,
             ..Settings::default()
         };
         let name = name.parse().expect("a scenario's mirror has a valid name");

@@ -45,8 +45,7 @@ pub fn record(
     seed: u64,
     settings: &Settings,
 ) -> Result<(Recon, Outcome), SimulationError> {
-    let outcome = run_plan(scenario, seed, &Plan::calm(), settings)?;
-    Ok((Recon::of(&outcome.records(), outcome.polls, outcome.duration, settings.exact), outcome))
+    in_a_world(seed, async |world| run::record(&world, scenario, seed, settings).await)
 }
 
 /// Runs `scenario` with `plan`.
@@ -59,6 +58,14 @@ pub fn run_plan(
     plan: &Plan,
     settings: &Settings,
 ) -> Result<Outcome, SimulationError> {
+    in_a_world(seed, async |world| run::run_plan(&world, scenario, seed, plan, settings).await)
+}
+
+/// Runs `judge` in a simulation of its own, with two servers as new.
+fn in_a_world<T>(
+    seed: u64,
+    judge: impl AsyncFnOnce(Arc<SimWorld>) -> Result<T, RunError>,
+) -> Result<T, SimulationError> {
     let ran = Simulation::new(seed).run(|sim| async move {
         let options = ServerOptions::default();
         let login = Login { user: options.role.clone(), password: None, database: options.database.clone() };
@@ -66,7 +73,7 @@ pub fn run_plan(
         let world = SimWorld::new(&sim, DESCRIPTION, &WorldOptions::new(login), move |server, time| {
             PgServer::new(options.clone(), clock.clone(), chooser.fork(&format!("{server} {time}")))
         });
-        run::run_plan(&Arc::new(world), scenario, seed, plan, settings).await
+        judge(Arc::new(world)).await
     })?;
     Ok(ran?)
 }

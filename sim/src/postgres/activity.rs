@@ -99,6 +99,12 @@ impl Activity {
     /// The activity of a backend that is starting.
     pub fn starting(now: Instant) -> Self {
         let state = ActivityState::Starting;
-        Self { state, wait: None, query: String::new(), query_start: now, state_change: now }
+        Self {
+            state,
+            wait: None,
+            query: String::new(),
+            query_start: now,
+            state_change: now,
+        }
     }
 }

@@ -31,9 +31,17 @@ pub async fn run(shared: Shared, socket: AnySocket) {
         }
         let (pid, now) = (state.new_pid(), state.now());
         let secret = (state.chooser.bits() & 0x7FFF_FFFF) as i32;
-        let place = (1..).find(|place| state.backends.values().all(|b| b.place != *place)).unwrap_or(1);
-        state.backends.insert(pid, Backend::new(pid, secret, place, Kind::Starting, now));
-        let timeout = state.settings.get("authentication_timeout").and_then(|s| s.parse().ok()).unwrap_or(60);
+        let place = (1..)
+            .find(|place| state.backends.values().all(|b| b.place != *place))
+            .unwrap_or(1);
+        state
+            .backends
+            .insert(pid, Backend::new(pid, secret, place, Kind::Starting, now));
+        let timeout = state
+            .settings
+            .get("authentication_timeout")
+            .and_then(|s| s.parse().ok())
+            .unwrap_or(60);
         (pid, state.chooser.clone(), now + Duration::from_secs(timeout))
     };
     let startup = guarded(&shared, pid, limit, connection.read_startup()).await;
@@ -133,14 +141,24 @@ async fn live(process: &mut Process, startup: &SessionStartup, limit: Instant) -
     match start(process, startup, limit).await {
         Ok(()) => {}
         Err(Stop::Exit(exit)) => return exit,
-        Err(Stop::Error(error)) => return Exit::Fatal(PgError { severity: "FATAL", ..error }),
+        Err(Stop::Error(error)) => {
+            return Exit::Fatal(PgError {
+                severity: "FATAL",
+                ..error
+            });
+        }
     }
     let mut session = Session::new();
     loop {
         match session.serve_one(process).await {
             Ok(()) => {}
             Err(Stop::Exit(exit)) => return exit,
-            Err(Stop::Error(error)) => return Exit::Fatal(PgError { severity: "FATAL", ..error }),
+            Err(Stop::Error(error)) => {
+                return Exit::Fatal(PgError {
+                    severity: "FATAL",
+                    ..error
+                });
+            }
         }
     }
 }
@@ -160,7 +178,11 @@ async fn start(process: &mut Process, startup: &SessionStartup, limit: Instant) 
         let backend = state.backend(pid);
         backend.role.clone_from(&startup.user);
         backend.database.clone_from(&startup.database);
-        match state.roles.get(&startup.user).and_then(|role| role.password.clone()) {
+        match state
+            .roles
+            .get(&startup.user)
+            .and_then(|role| role.password.clone())
+        {
             Some(password) => Method::Cleartext(password),
             None => Method::Trust,
         }
@@ -170,7 +192,9 @@ async fn start(process: &mut Process, startup: &SessionStartup, limit: Instant) 
     let work = authenticate(&mut process.client, &method, &startup.user, &chooser);
     match guarded(&shared, pid, limit, work).await {
         Some(Ok(())) => {}
-        Some(Err(AuthenticationError::Refused { code, message })) => return Err(PgError::fatal(code, message).into()),
+        Some(Err(AuthenticationError::Refused { code, message })) => {
+            return Err(PgError::fatal(code, message).into());
+        }
         Some(Err(AuthenticationError::Read(ReadError::Protocol(error)))) => {
             return Err(PgError::fatal(error.code(), error.to_string()).into());
         }
@@ -213,33 +237,59 @@ fn admit(state: &mut State, pid: i32, startup: &SessionStartup) -> Result<(), Pg
         return Err(PgError::fatal("28000", format!("role \"{user}\" does not exist")));
     };
     if !role.login {
-        return Err(PgError::fatal("28000", format!("role \"{user}\" is not permitted to log in")));
+        return Err(PgError::fatal(
+            "28000",
+            format!("role \"{user}\" is not permitted to log in"),
+        ));
     }
     let walsender = state.is_walsender(pid);
-    let of_role = state.backends.values().filter(|b| b.role == *user && b.kind == Kind::Client).count() as i64;
+    let of_role = state
+        .backends
+        .values()
+        .filter(|b| b.role == *user && b.kind == Kind::Client)
+        .count() as i64;
     if !walsender && role.connection_limit >= 0 && of_role > role.connection_limit && !role.superuser {
-        return Err(PgError::fatal("53300", format!("too many connections for role \"{user}\"")));
+        return Err(PgError::fatal(
+            "53300",
+            format!("too many connections for role \"{user}\""),
+        ));
     }
-    let free = state.limit("max_connections").saturating_sub(state.places(Kind::Client));
+    let free = state
+        .limit("max_connections")
+        .saturating_sub(state.places(Kind::Client));
     if !walsender && !role.superuser && free < state.limit("superuser_reserved_connections") {
         let message = "remaining connection slots are reserved for non-replication superuser connections";
         return Err(PgError::fatal("53300", message));
     }
     if walsender && !role.superuser && !role.replication {
-        return Err(PgError::fatal("42501", "must be superuser or replication role to start walsender"));
+        return Err(PgError::fatal(
+            "42501",
+            "must be superuser or replication role to start walsender",
+        ));
     }
     let Some(database) = state.databases.get(&startup.database) else {
-        return Err(PgError::fatal("3D000", format!("database \"{}\" does not exist", startup.database)));
+        return Err(PgError::fatal(
+            "3D000",
+            format!("database \"{}\" does not exist", startup.database),
+        ));
     };
     let limit = database.connection_limit;
     let in_database = |b: &&Backend| b.database == startup.database && b.kind == Kind::Client;
     if limit >= 0 && state.backends.values().filter(in_database).count() as i64 > limit && !role.superuser {
-        return Err(PgError::fatal("53300", format!("too many connections for database \"{}\"", startup.database)));
+        return Err(PgError::fatal(
+            "53300",
+            format!("too many connections for database \"{}\"", startup.database),
+        ));
     }
     let mut settings = Settings::new(&state.settings);
     settings.force("is_superuser", if role.superuser { "on" } else { "off" });
     for (name, value) in &startup.settings {
-        settings.start_with(name, value, role.superuser).map_err(|e| PgError { severity: "FATAL", ..e })?;
+        settings
+            .start_with(name, value, role.superuser)
+            .map_err(|e| PgError {
+                severity: "FATAL",
+                ..e
+            })?;
     }
     let backend = state.backend(pid);
     backend.settings = settings;
@@ -253,7 +303,10 @@ fn admit(state: &mut State, pid: i32, startup: &SessionStartup) -> Result<(), Pg
 fn greet(process: &mut Process) {
     let (secret, reported) = process.with(|backend| {
         let value = |name: &str| backend.settings.show(name).unwrap_or_default();
-        let reported: Vec<_> = settings::REPORTED.iter().map(|(name, told)| (*told, value(name))).collect();
+        let reported: Vec<_> = settings::REPORTED
+            .iter()
+            .map(|(name, told)| (*told, value(name)))
+            .collect();
         (backend.secret, reported)
     });
     let authorization = process.with(|backend| backend.role.clone());
@@ -283,7 +336,12 @@ impl Process {
         let (idle, interval, count, user_timeout) = self.with(|backend| {
             let s = &backend.settings;
             let (idle, interval) = (s.time("tcp_keepalives_idle"), s.time("tcp_keepalives_interval"));
-            (idle, interval, s.number("tcp_keepalives_count"), s.time("tcp_user_timeout"))
+            (
+                idle,
+                interval,
+                s.number("tcp_keepalives_count"),
+                s.time("tcp_user_timeout"),
+            )
         });
         let keepalive = (idle.is_some() || interval.is_some() || count > 0).then(|| Keepalive {
             idle: idle.unwrap_or(Duration::from_secs(7200)),
@@ -303,7 +361,10 @@ async fn exit(mut process: Process, end: Exit) {
         Exit::Fatal(error) => process.report(error),
         Exit::Crash if client => {
             let message = "terminating connection because of crash of another server process";
-            process.report(&PgError { severity: "WARNING", ..PgError::new("57P02", message) });
+            process.report(&PgError {
+                severity: "WARNING",
+                ..PgError::new("57P02", message)
+            });
         }
         Exit::Crash | Exit::Silent => process.client.buffer().clear(),
     }
@@ -314,7 +375,12 @@ async fn exit(mut process: Process, end: Exit) {
     }
     let timings = shared.borrow().options.clone();
     let timings = &timings.timings;
-    let alive = |state: &State| state.backends.get(&pid).is_some_and(|backend| !backend.signals.crash);
+    let alive = |state: &State| {
+        state
+            .backends
+            .get(&pid)
+            .is_some_and(|backend| !backend.signals.crash)
+    };
     sleep(&shared, process.chooser.duration(timings.notice.clone())).await;
     if alive(&shared.borrow()) {
         shared.borrow_mut().release_all(pid);
@@ -353,4 +419,3 @@ impl State {
         self.wake(waiters);
     }
 }
-

@@ -11,7 +11,12 @@ impl State {
     /// What the server holds now; publications of the database named in its options.
     pub fn census(&self) -> Census {
         Census {
-            sessions: self.backends.values().filter(|backend| backend.listed).map(|b| self.session_seen(b)).collect(),
+            sessions: self
+                .backends
+                .values()
+                .filter(|backend| backend.listed)
+                .map(|b| self.session_seen(b))
+                .collect(),
             slots: self.slots.iter().map(|slot| self.slot_seen(slot)).collect(),
             publications: self.publications_seen(),
         }
@@ -28,17 +33,25 @@ impl State {
             application_name: backend.application_name().to_owned(),
             walsender: backend.kind == Kind::Walsender,
             state: backend.activity.state.name().to_owned(),
-            wait: backend.activity.wait.map(|wait| format!("{}/{}", wait.class(), wait.name())),
+            wait: backend
+                .activity
+                .wait
+                .map(|wait| format!("{}/{}", wait.class(), wait.name())),
             query: backend.activity.query.clone(),
             connected_for: since(backend.started),
             transaction_for: transaction.map(|transaction| since(transaction.started)),
-            pinned_xmin_age: transaction.and_then(|t| t.xmin()).map(|xmin| self.log.next() - xmin),
+            pinned_xmin_age: transaction
+                .and_then(|t| t.xmin())
+                .map(|xmin| self.log.next() - xmin),
             waits_for_lock: self.locks.waits(backend.pid),
         }
     }
 
     fn slot_seen(&self, slot: &super::slots::Slot) -> SlotSeen {
-        let database = self.databases.iter().find(|(_, database)| database.oid == slot.database);
+        let database = self
+            .databases
+            .iter()
+            .find(|(_, database)| database.oid == slot.database);
         SlotSeen {
             name: slot.name.clone(),
             plugin: Some(slot.plugin.clone()),
@@ -53,10 +66,15 @@ impl State {
     }
 
     fn publications_seen(&self) -> Vec<String> {
-        let Some(database) = self.databases.get(&self.options.database) else { return Vec::new() };
+        let Some(database) = self.databases.get(&self.options.database) else {
+            return Vec::new();
+        };
         let view = super::snapshot::View::Now(None);
-        let mut names: Vec<String> =
-            database.publications.iter(&self.log, view).map(|(_, publication)| publication.name.clone()).collect();
+        let mut names: Vec<String> = database
+            .publications
+            .iter(&self.log, view)
+            .map(|(_, publication)| publication.name.clone())
+            .collect();
         names.sort();
         names
     }

@@ -18,7 +18,10 @@ impl State {
         let now = self.now();
         let backend = self.backend(pid);
         if backend.transaction.is_none() {
-            let level = backend.settings.get("default_transaction_isolation").unwrap_or_default();
+            let level = backend
+                .settings
+                .get("default_transaction_isolation")
+                .unwrap_or_default();
             let read_only = backend.settings.get("default_transaction_read_only") == Some("on");
             let transaction = Transaction::new(Block::Implicit, now, Isolation::parse(level), read_only);
             backend.transaction = Some(transaction);
@@ -40,7 +43,8 @@ impl State {
             None => {
                 let xid = self.log.assign(pid);
                 let tag = LockTag::TransactionId(xid);
-                self.locks.try_lock(pid, tag, LockMode::Exclusive, Keep::Transaction);
+                self.locks
+                    .try_lock(pid, tag, LockMode::Exclusive, Keep::Transaction);
                 self.ensure_transaction(pid).xid = Some(xid);
                 xid
             }
@@ -83,7 +87,9 @@ impl State {
 
     /// Ends the transaction; answers whether it committed.
     pub fn end_transaction(&mut self, pid: i32, commit: bool) -> bool {
-        let Some(transaction) = self.transaction(pid) else { return commit };
+        let Some(transaction) = self.transaction(pid) else {
+            return commit;
+        };
         let commit = commit && !transaction.failed;
         if !transaction.undone {
             self.finish(pid, commit);
@@ -98,7 +104,9 @@ impl State {
 
     /// Decides the transaction and releases what it held.
     fn finish(&mut self, pid: i32, commit: bool) {
-        let Some(transaction) = self.transaction(pid) else { return };
+        let Some(transaction) = self.transaction(pid) else {
+            return;
+        };
         transaction.snapshot = None;
         transaction.statement = None;
         let (xid, exported) = (transaction.xid, transaction.exported.clone());
@@ -123,7 +131,9 @@ impl State {
         if self.slots.release(pid, true) {
             self.slots_changed();
         }
-        let Some(transaction) = self.transaction(pid) else { return };
+        let Some(transaction) = self.transaction(pid) else {
+            return;
+        };
         transaction.statement = None;
         match transaction.block {
             Block::Implicit => {
@@ -147,7 +157,10 @@ impl State {
 
     /// `SAVEPOINT`.
     pub fn savepoint(&mut self, pid: i32, name: &str) {
-        let savepoint = Savepoint { name: name.to_owned(), xid: None };
+        let savepoint = Savepoint {
+            name: name.to_owned(),
+            xid: None,
+        };
         self.ensure_transaction(pid).savepoints.push(savepoint);
     }
 
@@ -158,13 +171,21 @@ impl State {
     pub fn end_savepoint(&mut self, pid: i32, name: &str, keep: bool) -> Result<(), PgError> {
         let missing = || PgError::new("3B001", format!("savepoint \"{name}\" does not exist"));
         let transaction = self.transaction(pid).ok_or_else(missing)?;
-        let index = transaction.savepoints.iter().rposition(|s| s.name == name).ok_or_else(missing)?;
+        let index = transaction
+            .savepoints
+            .iter()
+            .rposition(|s| s.name == name)
+            .ok_or_else(missing)?;
         if !keep {
             // The work of a released savepoint belongs to the one around it: its ids stay its children.
             transaction.savepoints.truncate(index);
             return Ok(());
         }
-        let undone: Vec<Xid> = transaction.savepoints.drain(index..).filter_map(|s| s.xid).collect();
+        let undone: Vec<Xid> = transaction
+            .savepoints
+            .drain(index..)
+            .filter_map(|s| s.xid)
+            .collect();
         transaction.failed = false;
         undone.into_iter().for_each(|xid| self.log.abort_within(xid));
         self.savepoint(pid, name);
@@ -219,12 +240,21 @@ impl State {
     pub fn export(&mut self, pid: i32, snapshot: Rc<Snapshot>, serializable: bool) -> String {
         let backend = self.backend(pid);
         backend.exports += 1;
-        let name = format!("{:08X}-{:08X}-{}", backend.place, backend.local_xid, backend.exports);
+        let name = format!(
+            "{:08X}-{:08X}-{}",
+            backend.place, backend.local_xid, backend.exports
+        );
         let database = backend.database.clone();
         if let Some(transaction) = &mut backend.transaction {
             transaction.exported.push(name.clone());
         }
-        let exported = super::state::Exported { pid, database, running: true, serializable, snapshot };
+        let exported = super::state::Exported {
+            pid,
+            database,
+            running: true,
+            serializable,
+            snapshot,
+        };
         self.exported.insert(name.clone(), exported);
         name
     }

@@ -61,7 +61,10 @@ pub enum Conflict {
 impl Heap {
     /// An empty table.
     pub fn new(rows_per_block: Option<usize>) -> Self {
-        Self { rows_per_block, ..Self::default() }
+        Self {
+            rows_per_block,
+            ..Self::default()
+        }
     }
 
     /// The number of blocks.
@@ -93,19 +96,31 @@ impl Heap {
                 index.entries.entry(key).or_default().push(ctid);
             }
         }
-        block.tuples.push(Tuple { xmin: xid, xmax: INVALID_XID, values, removed: false });
+        block.tuples.push(Tuple {
+            xmin: xid,
+            xmax: INVALID_XID,
+            values,
+            removed: false,
+        });
         ctid
     }
 
     /// The tuple at a place.
     pub fn tuple(&self, ctid: Ctid) -> Option<&Tuple> {
         let item = usize::from(ctid.1).checked_sub(1)?;
-        self.blocks.get(ctid.0 as usize)?.tuples.get(item).filter(|tuple| !tuple.removed)
+        self.blocks
+            .get(ctid.0 as usize)?
+            .tuples
+            .get(item)
+            .filter(|tuple| !tuple.removed)
     }
 
     /// Marks the tuple at a place as unmade by `xid`.
     pub fn end(&mut self, ctid: Ctid, xid: Xid) {
-        let tuple = self.blocks.get_mut(ctid.0 as usize).and_then(|b| b.tuples.get_mut(usize::from(ctid.1) - 1));
+        let tuple = self
+            .blocks
+            .get_mut(ctid.0 as usize)
+            .and_then(|b| b.tuples.get_mut(usize::from(ctid.1) - 1));
         if let Some(tuple) = tuple {
             tuple.xmax = xid;
         }
@@ -114,7 +129,11 @@ impl Heap {
     /// All tuples in physical order.
     pub fn tuples(&self) -> impl Iterator<Item = (Ctid, &Tuple)> + '_ {
         self.blocks.iter().enumerate().flat_map(|(number, block)| {
-            let items = block.tuples.iter().enumerate().filter(|(_, tuple)| !tuple.removed);
+            let items = block
+                .tuples
+                .iter()
+                .enumerate()
+                .filter(|(_, tuple)| !tuple.removed);
             items.map(move |(item, tuple)| ((number as u32, item as u16 + 1), tuple))
         })
     }
@@ -137,7 +156,10 @@ impl Heap {
 
     /// The unique indexes that storage keeps entries for.
     pub fn unique_columns(&self) -> Vec<(u32, Vec<usize>)> {
-        self.unique.iter().map(|(&oid, index)| (oid, index.columns.clone())).collect()
+        self.unique
+            .iter()
+            .map(|(&oid, index)| (oid, index.columns.clone()))
+            .collect()
     }
 
     /// What stands in the way of a row with these values in unique index `index`, besides the row at `except`.
@@ -151,10 +173,13 @@ impl Heap {
     ) -> Option<Conflict> {
         let unique = self.unique.get(&index)?;
         let places = unique.entries.get(&key(&unique.columns, values)?)?;
-        places.iter().filter(|ctid| !except.contains(ctid)).find_map(|&ctid| {
-            let tuple = self.tuple(ctid)?;
-            Self::standing(log, own, tuple, ctid)
-        })
+        places
+            .iter()
+            .filter(|ctid| !except.contains(ctid))
+            .find_map(|&ctid| {
+                let tuple = self.tuple(ctid)?;
+                Self::standing(log, own, tuple, ctid)
+            })
     }
 
     fn standing(log: &TransactionLog, own: Option<Xid>, tuple: &Tuple, ctid: Ctid) -> Option<Conflict> {
@@ -172,7 +197,12 @@ impl Heap {
     /// Removes the tuples that nobody can see any more; returns how many went and how many dead ones stay.
     pub fn vacuum(&mut self, log: &TransactionLog, horizon: Xid) -> (u64, u64) {
         let (mut gone, mut kept) = (0, 0);
-        for tuple in self.blocks.iter_mut().flat_map(|block| block.tuples.iter_mut()).filter(|t| !t.removed) {
+        for tuple in self
+            .blocks
+            .iter_mut()
+            .flat_map(|block| block.tuples.iter_mut())
+            .filter(|t| !t.removed)
+        {
             if log.top(tuple.xmin).is_none() {
                 tuple.removed = true;
                 gone += 1;
@@ -190,11 +220,16 @@ impl Heap {
 
     /// How many tuples `view` sees.
     pub fn count(&self, log: &TransactionLog, view: View<'_>) -> usize {
-        self.tuples().filter(|(_, tuple)| view.sees(log, tuple.xmin, tuple.xmax)).count()
+        self.tuples()
+            .filter(|(_, tuple)| view.sees(log, tuple.xmin, tuple.xmax))
+            .count()
     }
 }
 
 /// The entry that these values have in an index over `columns`; `None` when one of them is NULL.
 fn key(columns: &[usize], row: &[Value]) -> Option<Vec<Value>> {
-    columns.iter().map(|&column| row.get(column).filter(|value| !value.is_null()).cloned()).collect()
+    columns
+        .iter()
+        .map(|&column| row.get(column).filter(|value| !value.is_null()).cloned())
+        .collect()
 }

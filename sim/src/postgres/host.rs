@@ -13,6 +13,7 @@ use super::heap::{Conflict, Ctid};
 use super::locks::LockMode;
 use super::session::execute::{Call, Memo};
 use super::snapshot::View;
+use super::sql::check::holds;
 use super::sql::error::PgError;
 use super::sql::host::{ColumnDefault, Host, InsertOutcome, Interrupt, OnConflict, Scan, ScanRow};
 use super::sql::names;
@@ -54,12 +55,19 @@ impl<'a> StatementHost<'a> {
         let snapshot = self.state.statement_snapshot(self.pid);
         let view = View::Snapshot(&snapshot, self.state.own_xid(self.pid));
         let database = self.state.database(self.pid);
-        let Some(heap) = database.heaps.get(&store.filenode) else { return Vec::new() };
+        let Some(heap) = database.heaps.get(&store.filenode) else {
+            return Vec::new();
+        };
         // A leaf may have its columns in another order than its parent.
         let order: Option<Vec<usize>> = if store.oid == columns.oid {
             (!store.whole()).then(|| store.live().map(|(position, _)| position).collect())
         } else {
-            Some(columns.live().filter_map(|(_, column)| store.column(&column.name)).collect())
+            Some(
+                columns
+                    .live()
+                    .filter_map(|(_, column)| store.column(&column.name))
+                    .collect(),
+            )
         };
         let width = store.columns.len();
         heap.tuples()
@@ -68,9 +76,15 @@ impl<'a> StatementHost<'a> {
                 let values = match &order {
                     None if tuple.values.len() == width => Arc::clone(&tuple.values),
                     None => (0..width).map(|at| value_at(store, &tuple.values, at)).collect(),
-                    Some(order) => order.iter().map(|&at| value_at(store, &tuple.values, at)).collect(),
+                    Some(order) => order
+                        .iter()
+                        .map(|&at| value_at(store, &tuple.values, at))
+                        .collect(),
                 };
-                ScanRow { ctid: (block | leaf << LEAF_SHIFT, item), values }
+                ScanRow {
+                    ctid: (block | leaf << LEAF_SHIFT, item),
+                    values,
+                }
             })
             .collect()
     }
@@ -90,7 +104,13 @@ impl<'a> StatementHost<'a> {
     fn claim(&mut self, store: &Relation, ctid: Ctid) -> Answer<()> {
         let own = self.state.own_xid(self.pid);
         let database = self.state.database(self.pid);
-        let Some(tuple) = database.heaps.get(&store.filenode).and_then(|heap| heap.tuple(ctid)) else { return Ok(()) };
+        let Some(tuple) = database
+            .heaps
+            .get(&store.filenode)
+            .and_then(|heap| heap.tuple(ctid))
+        else {
+            return Ok(());
+        };
         let xmax = tuple.xmax;
         if xmax == INVALID_XID {
             return Ok(());
@@ -109,10 +129,17 @@ impl<'a> StatementHost<'a> {
     }
 
     /// What stands in the way of storing these values in `store`.
-    fn conflict(&mut self, store: &Relation, values: &[Value], except: &[Ctid]) -> Answer<Option<(u32, Ctid)>> {
+    fn conflict(
+        &mut self,
+        store: &Relation,
+        values: &[Value],
+        except: &[Ctid],
+    ) -> Answer<Option<(u32, Ctid)>> {
         let own = self.state.own_xid(self.pid);
         let database = self.state.database(self.pid);
-        let Some(heap) = database.heaps.get(&store.filenode) else { return Ok(None) };
+        let Some(heap) = database.heaps.get(&store.filenode) else {
+            return Ok(None);
+        };
         for (index, _) in heap.unique_columns() {
             match heap.conflict(&self.state.log, own, index, values, except) {
                 None => {}
@@ -123,13 +150,42 @@ impl<'a> StatementHost<'a> {
         Ok(None)
     }
 
+    /// CHECK constraints of the table that stores the row.
+    fn check(&mut self, store: &Relation, row: &[Value]) -> Answer<()> {
+        constraints::check_row(store, row)?;
+        if store.checks.is_empty() {
+            return Ok(());
+        }
+        let live: Vec<Value> = store.live().map(|(at, _)| value_at(store, row, at)).collect();
+        for check in &store.checks {
+            if !holds(self, &store.scan_columns, &live, &check.expr)? {
+                let message = format!(
+                    "new row for relation \"{}\" violates check constraint \"{}\"",
+                    store.name, check.name
+                );
+                return Err(PgError::new("23514", message).into());
+            }
+        }
+        Ok(())
+    }
+
     fn violation(&self, store: &Relation, index: u32, values: &[Value]) -> PgError {
         let name = self.state.relation(self.pid, index);
-        let columns: Vec<usize> = name.as_ref().and_then(|r| r.index()).map(|i| i.columns.clone()).unwrap_or_default();
+        let columns: Vec<usize> = name
+            .as_ref()
+            .and_then(|r| r.index())
+            .map(|i| i.columns.clone())
+            .unwrap_or_default();
         let name = name.map_or_else(String::new, |relation| relation.name.clone());
         let of = |at: &usize| values.get(*at).zip(store.columns.get(*at));
-        let keys: Vec<&str> = columns.iter().filter_map(|at| of(at).map(|(_, c)| c.name.as_str())).collect();
-        let shown: Vec<String> = columns.iter().filter_map(|at| of(at).map(|(v, c)| v.to_text(&c.ty))).collect();
+        let keys: Vec<&str> = columns
+            .iter()
+            .filter_map(|at| of(at).map(|(_, c)| c.name.as_str()))
+            .collect();
+        let shown: Vec<String> = columns
+            .iter()
+            .filter_map(|at| of(at).map(|(v, c)| v.to_text(&c.ty)))
+            .collect();
         let detail = format!("Key ({})=({}) already exists.", keys.join(", "), shown.join(", "));
         let message = format!("duplicate key value violates unique constraint \"{name}\"");
         PgError::new("23505", message).with_detail(detail)
@@ -139,14 +195,23 @@ impl<'a> StatementHost<'a> {
         self.state.write_wal(64);
         let rows_per_block = self.state.options.rows_per_block;
         let (database, _) = self.state.database_mut(self.pid);
-        let heap = database.heaps.entry(store.filenode).or_insert_with(|| super::heap::Heap::new(rows_per_block));
+        let heap = database
+            .heaps
+            .entry(store.filenode)
+            .or_insert_with(|| super::heap::Heap::new(rows_per_block));
         heap.insert(xid, values.into())
     }
 }
 
 /// The value at a column's position in a tuple that may be older than the column.
 fn value_at(relation: &Relation, values: &[Value], at: usize) -> Value {
-    let missing = || relation.columns.get(at).and_then(|column| column.missing.clone()).unwrap_or_default();
+    let missing = || {
+        relation
+            .columns
+            .get(at)
+            .and_then(|column| column.missing.clone())
+            .unwrap_or_default()
+    };
     values.get(at).cloned().unwrap_or_else(missing)
 }
 
@@ -174,7 +239,11 @@ impl Host for StatementHost<'_> {
             self.state.statement_snapshot(self.pid);
             return Ok(view);
         }
-        let mode = if for_write { LockMode::RowExclusive } else { LockMode::AccessShare };
+        let mode = if for_write {
+            LockMode::RowExclusive
+        } else {
+            LockMode::AccessShare
+        };
         let relation = self.state.locked_table(self.pid, name, mode)?;
         if !for_write {
             self.state.require(self.pid, &relation, "SELECT")?;
@@ -183,14 +252,20 @@ impl Host for StatementHost<'_> {
             return Ok(views::sequence(self.state, self.pid, &relation));
         }
         let mut rows = Vec::new();
-        if !(only && matches!(relation.kind, RelationKind::Partitioned(_))) {
+        // Who writes and asks for no children wants the columns alone: INSERT and COPY FROM.
+        let wants_rows = !(only && (for_write || matches!(relation.kind, RelationKind::Partitioned(_))));
+        if wants_rows {
             for (leaf, store) in self.stores(&relation).into_iter().enumerate() {
                 self.state.lock_relation(self.pid, store.oid, mode)?;
                 let leaf = if for_write { leaf as u32 } else { 0 };
                 rows.extend(self.rows(&store, leaf, &relation));
             }
         }
-        Ok(Scan { columns: Arc::clone(&relation.scan_columns), rows, oid: relation.oid })
+        Ok(Scan {
+            columns: Arc::clone(&relation.scan_columns),
+            rows,
+            oid: relation.oid,
+        })
     }
 
     fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Answer<Value>> {
@@ -220,14 +295,22 @@ impl Host for StatementHost<'_> {
 
     fn relation_oid(&mut self, name: &str) -> Option<u32> {
         let parts = names::parse_qualified(name)?;
-        self.state.find(self.pid, &parts).map(|relation| relation.oid).or_else(|| views::oid_of(&parts))
+        self.state
+            .find(self.pid, &parts)
+            .map(|relation| relation.oid)
+            .or_else(|| views::oid_of(&parts))
     }
 
     fn relation_name(&mut self, oid: u32) -> Option<String> {
         self.state.regclass(self.pid, oid)
     }
 
-    fn insert(&mut self, name: &ObjectName, rows: Vec<Vec<Value>>, on_conflict: OnConflict) -> Answer<Vec<InsertOutcome>> {
+    fn insert(
+        &mut self,
+        name: &ObjectName,
+        rows: Vec<Vec<Value>>,
+        on_conflict: OnConflict,
+    ) -> Answer<Vec<InsertOutcome>> {
         let relation = self.state.locked_table(self.pid, name, LockMode::RowExclusive)?;
         self.state.require(self.pid, &relation, "INSERT")?;
         let stores = self.stores(&relation);
@@ -237,10 +320,15 @@ impl Host for StatementHost<'_> {
             let (store, row) = match relation.kind {
                 RelationKind::Partitioned(_) => constraints::route(self.state, self.pid, &relation, row)?,
                 RelationKind::Table => (Rc::clone(&stores[0]), row),
-                _ => return Err(PgError::new("42809", format!("cannot insert into \"{}\"", relation.name)).into()),
+                _ => {
+                    return Err(
+                        PgError::new("42809", format!("cannot insert into \"{}\"", relation.name)).into(),
+                    );
+                }
             };
-            constraints::check_row(&store, &row)?;
-            self.state.lock_relation(self.pid, store.oid, LockMode::RowExclusive)?;
+            self.check(&store, &row)?;
+            self.state
+                .lock_relation(self.pid, store.oid, LockMode::RowExclusive)?;
             placed.push((store, row));
         }
         let mut outcomes = Vec::with_capacity(placed.len());
@@ -252,8 +340,13 @@ impl Host for StatementHost<'_> {
                 }
                 Some((_, ctid)) => {
                     let heap = self.state.database(self.pid).heaps.get(&store.filenode);
-                    let values = heap.and_then(|heap| heap.tuple(ctid)).map(|tuple| Arc::clone(&tuple.values));
-                    InsertOutcome::Conflict(ScanRow { ctid, values: values.unwrap_or_default() })
+                    let values = heap
+                        .and_then(|heap| heap.tuple(ctid))
+                        .map(|tuple| Arc::clone(&tuple.values));
+                    InsertOutcome::Conflict(ScanRow {
+                        ctid,
+                        values: values.unwrap_or_default(),
+                    })
                 }
             });
         }
@@ -270,7 +363,12 @@ impl Host for StatementHost<'_> {
                 Some((index, _)) if on_conflict == OnConflict::Fail => {
                     return Err(self.violation(&store, index, &row).into());
                 }
-                Some((_, ctid)) => *outcome = InsertOutcome::Conflict(ScanRow { ctid, values: row.into() }),
+                Some((_, ctid)) => {
+                    *outcome = InsertOutcome::Conflict(ScanRow {
+                        ctid,
+                        values: row.into(),
+                    })
+                }
                 None => {
                     self.store(&store, xid, row);
                 }
@@ -286,14 +384,16 @@ impl Host for StatementHost<'_> {
         let stores = self.stores(&relation);
         let mut changes = Vec::with_capacity(rows.len());
         for (ctid, row) in rows {
-            let Some((leaf, place)) = self.place(&stores, &relation, ctid) else { continue };
+            let Some((leaf, place)) = self.place(&stores, &relation, ctid) else {
+                continue;
+            };
             self.claim(&stores[leaf], place)?;
             let row = at_positions(&relation, row);
             let (store, row) = match relation.kind {
                 RelationKind::Partitioned(_) => constraints::route(self.state, self.pid, &relation, row)?,
                 _ => (Rc::clone(&stores[0]), row),
             };
-            constraints::check_row(&store, &row)?;
+            self.check(&store, &row)?;
             changes.push((leaf, place, store, row));
         }
         let leaving: Vec<Ctid> = changes.iter().map(|(_, place, ..)| *place).collect();
@@ -325,7 +425,9 @@ impl Host for StatementHost<'_> {
         let stores = self.stores(&relation);
         let mut places = Vec::with_capacity(rows.len());
         for ctid in rows {
-            let Some((leaf, place)) = self.place(&stores, &relation, ctid) else { continue };
+            let Some((leaf, place)) = self.place(&stores, &relation, ctid) else {
+                continue;
+            };
             self.claim(&stores[leaf], place)?;
             places.push((leaf, place));
         }
@@ -348,12 +450,19 @@ impl Host for StatementHost<'_> {
         let source = |source: &ColumnSource| match source {
             ColumnSource::Nothing => ColumnDefault::None,
             ColumnSource::Default(expr) => ColumnDefault::Expression(Arc::clone(expr)),
-            ColumnSource::Identity { sequence, always } => {
-                ColumnDefault::Identity { sequence: *sequence, always: *always }
-            }
-            ColumnSource::Serial { sequence } => ColumnDefault::Identity { sequence: *sequence, always: false },
+            ColumnSource::Identity { sequence, always } => ColumnDefault::Identity {
+                sequence: *sequence,
+                always: *always,
+            },
+            ColumnSource::Serial { sequence } => ColumnDefault::Identity {
+                sequence: *sequence,
+                always: false,
+            },
             ColumnSource::Generated(expr) => ColumnDefault::Generated(Arc::clone(expr)),
         };
-        Ok(relation.live().map(|(_, column)| source(&column.source)).collect())
+        Ok(relation
+            .live()
+            .map(|(_, column)| source(&column.source))
+            .collect())
     }
 }

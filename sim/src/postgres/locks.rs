@@ -80,14 +80,23 @@ impl LockMode {
     /// The mode that `LOCK TABLE … IN <words> MODE` names.
     pub fn from_words(words: &str) -> Option<LockMode> {
         let squeezed: String = words.chars().filter(|c| !c.is_whitespace()).collect();
-        Self::ALL.into_iter().find(|mode| mode.name().eq_ignore_ascii_case(&format!("{squeezed}Lock")))
+        Self::ALL
+            .into_iter()
+            .find(|mode| mode.name().eq_ignore_ascii_case(&format!("{squeezed}Lock")))
     }
 
     /// Whether two sessions cannot hold these two at once.
     pub fn conflicts(self, other: LockMode) -> bool {
         // One bit for each mode, weakest first.
         const TABLE: [u8; 8] = [
-            0b1000_0000, 0b1100_0000, 0b1111_0000, 0b1111_1000, 0b1110_1100, 0b1111_1100, 0b1111_1110, 0b1111_1111,
+            0b1000_0000,
+            0b1100_0000,
+            0b1111_0000,
+            0b1111_1000,
+            0b1110_1100,
+            0b1111_1100,
+            0b1111_1110,
+            0b1111_1111,
         ];
         TABLE[self as usize] & (1 << other as u8) != 0
     }
@@ -154,10 +163,19 @@ impl LockTable {
     }
 
     fn add(lock: &mut Lock, pid: i32, mode: LockMode, keep: Keep) {
-        let index = lock.held.iter().position(|h| h.pid == pid && h.mode == mode).unwrap_or_else(|| {
-            lock.held.push(Held { pid, mode, transaction: 0, session: 0 });
-            lock.held.len() - 1
-        });
+        let index = lock
+            .held
+            .iter()
+            .position(|h| h.pid == pid && h.mode == mode)
+            .unwrap_or_else(|| {
+                lock.held.push(Held {
+                    pid,
+                    mode,
+                    transaction: 0,
+                    session: 0,
+                });
+                lock.held.len() - 1
+            });
         match keep {
             Keep::Transaction => lock.held[index].transaction += 1,
             Keep::Session => lock.held[index].session += 1,
@@ -166,7 +184,9 @@ impl LockTable {
 
     /// Whether `pid` holds the lock in this mode.
     pub fn holds(&self, pid: i32, tag: LockTag, mode: LockMode) -> bool {
-        self.locks.get(&tag).is_some_and(|lock| lock.held.iter().any(|h| h.pid == pid && h.mode == mode))
+        self.locks
+            .get(&tag)
+            .is_some_and(|lock| lock.held.iter().any(|h| h.pid == pid && h.mode == mode))
     }
 
     /// Queues for the lock.
@@ -182,7 +202,9 @@ impl LockTable {
 
     /// Leaves the queue; returns who got the lock because of it.
     pub fn give_up(&mut self, pid: i32) -> Vec<i32> {
-        let Some((tag, _)) = self.waiting.remove(&pid) else { return Vec::new() };
+        let Some((tag, _)) = self.waiting.remove(&pid) else {
+            return Vec::new();
+        };
         if let Some(lock) = self.locks.get_mut(&tag) {
             lock.queue.retain(|&(p, ..)| p != pid);
         }
@@ -192,7 +214,10 @@ impl LockTable {
     /// Gives one session-level lock back. `None` when it was not held.
     pub fn unlock(&mut self, pid: i32, tag: LockTag, mode: LockMode) -> Option<Vec<i32>> {
         let lock = self.locks.get_mut(&tag)?;
-        let held = lock.held.iter_mut().find(|h| h.pid == pid && h.mode == mode && h.session > 0)?;
+        let held = lock
+            .held
+            .iter_mut()
+            .find(|h| h.pid == pid && h.mode == mode && h.session > 0)?;
         held.session -= 1;
         self.drop_empty(pid, tag);
         Some(self.grant(tag))
@@ -201,7 +226,10 @@ impl LockTable {
     /// Gives one transaction-level lock back before its transaction ends.
     pub fn release_one(&mut self, pid: i32, tag: LockTag, mode: LockMode) -> Vec<i32> {
         if let Some(lock) = self.locks.get_mut(&tag) {
-            lock.held.iter_mut().filter(|h| h.pid == pid && h.mode == mode).for_each(|h| h.transaction = 0);
+            lock.held
+                .iter_mut()
+                .filter(|h| h.pid == pid && h.mode == mode)
+                .for_each(|h| h.transaction = 0);
         }
         self.drop_empty(pid, tag);
         self.grant(tag)
@@ -221,7 +249,14 @@ impl LockTable {
     /// Releases all session-level advisory locks of `pid`.
     pub fn release_advisory(&mut self, pid: i32) -> Vec<i32> {
         let advisory = |tag: &&LockTag| matches!(tag, LockTag::Advisory { .. });
-        let tags: Vec<LockTag> = self.held.get(&pid).into_iter().flatten().filter(advisory).copied().collect();
+        let tags: Vec<LockTag> = self
+            .held
+            .get(&pid)
+            .into_iter()
+            .flatten()
+            .filter(advisory)
+            .copied()
+            .collect();
         self.release_tags(pid, tags, |h| h.session = 0)
     }
 
@@ -238,7 +273,9 @@ impl LockTable {
     }
 
     fn drop_empty(&mut self, pid: i32, tag: LockTag) {
-        let Some(lock) = self.locks.get_mut(&tag) else { return };
+        let Some(lock) = self.locks.get_mut(&tag) else {
+            return;
+        };
         lock.held.retain(|h| h.transaction + h.session > 0);
         if !lock.held.iter().any(|h| h.pid == pid)
             && let Some(tags) = self.held.get_mut(&pid)
@@ -252,7 +289,9 @@ impl LockTable {
 
     fn grant(&mut self, tag: LockTag) -> Vec<i32> {
         let mut granted = Vec::new();
-        let Some(lock) = self.locks.get_mut(&tag) else { return granted };
+        let Some(lock) = self.locks.get_mut(&tag) else {
+            return granted;
+        };
         let mut ahead: Vec<(i32, LockMode)> = Vec::new();
         for (pid, mode, keep) in std::mem::take(&mut lock.queue) {
             let blocked = lock.held.iter().any(|h| h.pid != pid && h.mode.conflicts(mode))
@@ -275,9 +314,17 @@ impl LockTable {
 
     /// Who is in the way of `pid`: holders first, then those queued before it.
     pub fn blockers(&self, pid: i32) -> Vec<i32> {
-        let Some(&(tag, mode)) = self.waiting.get(&pid) else { return Vec::new() };
-        let Some(lock) = self.locks.get(&tag) else { return Vec::new() };
-        let holders = lock.held.iter().filter(|h| h.pid != pid && h.mode.conflicts(mode)).map(|h| h.pid);
+        let Some(&(tag, mode)) = self.waiting.get(&pid) else {
+            return Vec::new();
+        };
+        let Some(lock) = self.locks.get(&tag) else {
+            return Vec::new();
+        };
+        let holders = lock
+            .held
+            .iter()
+            .filter(|h| h.pid != pid && h.mode.conflicts(mode))
+            .map(|h| h.pid);
         let before = lock.queue.iter().take_while(|&&(p, ..)| p != pid);
         let queued = before.filter(|(_, m, _)| m.conflicts(mode)).map(|&(p, ..)| p);
         let mut pids: Vec<i32> = Vec::new();
@@ -306,8 +353,18 @@ impl LockTable {
     /// Every lock held or waited for.
     pub fn rows(&self) -> impl Iterator<Item = LockRow> + '_ {
         self.locks.iter().flat_map(|(&tag, lock)| {
-            let held = lock.held.iter().map(move |h| LockRow { tag, pid: h.pid, mode: h.mode, granted: true });
-            let queue = lock.queue.iter().map(move |&(pid, mode, _)| LockRow { tag, pid, mode, granted: false });
+            let held = lock.held.iter().map(move |h| LockRow {
+                tag,
+                pid: h.pid,
+                mode: h.mode,
+                granted: true,
+            });
+            let queue = lock.queue.iter().map(move |&(pid, mode, _)| LockRow {
+                tag,
+                pid,
+                mode,
+                granted: false,
+            });
             held.chain(queue)
         })
     }

@@ -16,7 +16,7 @@ use super::activity::WaitEvent;
 use super::any_socket::AnySocket;
 use super::backend_row::Backend;
 use super::locks::{LockMode, LockTag};
-use super::protocol::{Connection, Frontend, Report};
+use super::protocol::{Connection, Frontend};
 use super::socket::{Peer, Socket};
 use super::sql::error::PgError;
 use super::state::State;
@@ -40,16 +40,22 @@ pub struct Process {
     /// Its choices.
     pub chooser: Chooser,
     /// After a cancelled write found slack in the kernel's buffers: what is unsent does not block (OB-72).
-    slack: Option<bool>,
+    pub(super) slack: Option<bool>,
 }
 
 /// The errors that interrupts raise.
 fn terminated() -> Stop {
-    Stop::Exit(Exit::Fatal(PgError::fatal("57P01", "terminating connection due to administrator command")))
+    Stop::Exit(Exit::Fatal(PgError::fatal(
+        "57P01",
+        "terminating connection due to administrator command",
+    )))
 }
 
 fn cancelled(reason: &str) -> Stop {
-    Stop::Error(PgError::new("57014", format!("canceling statement due to {reason}")))
+    Stop::Error(PgError::new(
+        "57014",
+        format!("canceling statement due to {reason}"),
+    ))
 }
 
 /// How a command's wait treats its client.
@@ -65,7 +71,14 @@ impl Process {
     /// A process for this backend.
     pub fn new(state: Shared, pid: i32, client: Connection<AnySocket>, chooser: Chooser) -> Self {
         let timers = Timers::new(state.borrow().clock.clone());
-        Self { state, pid, client, timers, chooser, slack: None }
+        Self {
+            state,
+            pid,
+            client,
+            timers,
+            chooser,
+            slack: None,
+        }
     }
 
     /// Something with this backend's row.
@@ -79,7 +92,7 @@ impl Process {
     }
 
     /// Looks at what others want of this backend; `running` while a cancel can hit.
-    fn signals(&mut self, running: bool) -> Result<(), Stop> {
+    pub(super) fn signals(&mut self, running: bool) -> Result<(), Stop> {
         let signals = self.with(|backend| {
             let signals = backend.signals;
             if running {
@@ -100,7 +113,7 @@ impl Process {
     }
 
     /// The timers of a running command.
-    fn due(&mut self) -> Result<(), Stop> {
+    pub(super) fn due(&mut self) -> Result<(), Stop> {
         let now = self.timers.now();
         if self.timers.check_client.is_some_and(|at| at <= now) {
             if self.client.socket().peer() != Peer::Open {
@@ -116,7 +129,7 @@ impl Process {
         Ok(())
     }
 
-    fn listen(&self, cx: &mut Context<'_>) {
+    pub(super) fn listen(&self, cx: &mut Context<'_>) {
         self.with(|backend| match &backend.waker {
             Some(waker) if waker.will_wake(cx.waker()) => {}
             _ => backend.waker = Some(cx.waker().clone()),
@@ -154,7 +167,11 @@ impl Process {
                 {
                     return Poll::Ready(Err(stop));
                 }
-                let deadlines = [until.filter(|at| *at > now), self.timers.check_client, self.timers.statement];
+                let deadlines = [
+                    until.filter(|at| *at > now),
+                    self.timers.check_client,
+                    self.timers.statement,
+                ];
                 if self.timers.poll_earliest(cx, &deadlines).is_pending() {
                     return Poll::Pending;
                 }
@@ -168,10 +185,16 @@ impl Process {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
         match self.client.poll_message(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(Some(Frontend::Terminate) | None) | Err(_)) => Poll::Ready(Stop::Exit(Exit::Silent)),
-            Poll::Ready(Ok(Some(_))) => {
-                Poll::Ready(PgError::fatal("08P01", "unexpected message from client during replication command").into())
+            Poll::Ready(Ok(Some(Frontend::Terminate) | None) | Err(_)) => {
+                Poll::Ready(Stop::Exit(Exit::Silent))
             }
+            Poll::Ready(Ok(Some(_))) => Poll::Ready(
+                PgError::fatal(
+                    "08P01",
+                    "unexpected message from client during replication command",
+                )
+                .into(),
+            ),
         }
     }
 
@@ -181,7 +204,10 @@ impl Process {
     /// With what interrupted it.
     pub async fn work(&mut self, range: Range<Duration>) -> Step<()> {
         let until = self.timers.now() + self.chooser.duration(range);
-        self.wait(None, Some(until), Attention::None, |_, now| (now >= until).then_some(Ok(()))).await
+        self.wait(None, Some(until), Attention::None, |_, now| {
+            (now >= until).then_some(Ok(()))
+        })
+        .await
     }
 
     /// Waits for what a statement asked for.
@@ -204,24 +230,39 @@ impl Process {
                 result
             }
             Wait::Until { at, event } => {
-                self.wait(event, Some(at), Attention::None, |_, now| (now >= at).then_some(Ok(()))).await
+                self.wait(event, Some(at), Attention::None, |_, now| {
+                    (now >= at).then_some(Ok(()))
+                })
+                .await
             }
             Wait::Slots => {
                 let pid = self.pid;
                 self.state.borrow_mut().slot_waiters.push(pid);
                 let woken = |state: &mut State| !state.slot_waiters.contains(&pid);
-                let result =
-                    self.wait(wait.event(), None, Attention::None, |state, _| woken(state).then_some(Ok(()))).await;
-                self.state.borrow_mut().slot_waiters.retain(|waiter| *waiter != pid);
+                let result = self
+                    .wait(wait.event(), None, Attention::None, |state, _| {
+                        woken(state).then_some(Ok(()))
+                    })
+                    .await;
+                self.state
+                    .borrow_mut()
+                    .slot_waiters
+                    .retain(|waiter| *waiter != pid);
                 result
             }
             Wait::BackendExit { at } => {
                 let pid = self.pid;
                 self.state.borrow_mut().exit_waiters.push(pid);
                 let woken = |state: &mut State, now| now >= at || !state.exit_waiters.contains(&pid);
-                let result =
-                    self.wait(wait.event(), Some(at), Attention::None, |s, now| woken(s, now).then_some(Ok(()))).await;
-                self.state.borrow_mut().exit_waiters.retain(|waiter| *waiter != pid);
+                let result = self
+                    .wait(wait.event(), Some(at), Attention::None, |s, now| {
+                        woken(s, now).then_some(Ok(()))
+                    })
+                    .await;
+                self.state
+                    .borrow_mut()
+                    .exit_waiters
+                    .retain(|waiter| *waiter != pid);
                 result
             }
         }
@@ -260,148 +301,6 @@ impl Process {
             deadlock = None;
         }
     }
-
-    /// Sends what was said. A blocked write notices RST, a termination, `client_connection_check_interval`, and
-    /// a cancel only when the kernel's buffers have slack: that is drawn (OB-41, 72, 73).
-    ///
-    /// # Errors
-    /// With what interrupted it.
-    pub async fn flush(&mut self) -> Step<()> {
-        let mut blocked = false;
-        let result = poll_fn(|cx| {
-            loop {
-                match self.client.poll_flush(cx) {
-                    Poll::Ready(Ok(())) => {
-                        self.slack = None;
-                        return Poll::Ready(Ok(()));
-                    }
-                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::Exit(Exit::Silent))),
-                    Poll::Pending if self.slack == Some(true) => return Poll::Ready(Ok(())),
-                    Poll::Pending => {}
-                }
-                if !blocked {
-                    blocked = true;
-                    self.with(|backend| backend.activity.wait = Some(WaitEvent::ClientWrite));
-                }
-                self.listen(cx);
-                if let Err(stop) = self.blocked_write() {
-                    return Poll::Ready(Err(stop));
-                }
-                let deadlines = [self.timers.check_client, self.timers.statement];
-                if self.timers.poll_earliest(cx, &deadlines).is_pending() {
-                    return Poll::Pending;
-                }
-            }
-        })
-        .await;
-        if blocked {
-            self.with(|backend| backend.activity.wait = None);
-        }
-        result
-    }
-
-    /// What a blocked write notices.
-    fn blocked_write(&mut self) -> Result<(), Stop> {
-        let running = self.with(|backend| !backend.reading);
-        let interrupt = match self.signals(running) {
-            // There is no way to say anything to this client any more.
-            Err(Stop::Exit(Exit::Fatal(_))) => return Err(Stop::Exit(Exit::Silent)),
-            Err(stop @ Stop::Exit(_)) => return Err(stop),
-            other => other,
-        };
-        let interrupt = interrupt.and_then(|()| if running { self.due() } else { Ok(()) });
-        if let Err(Stop::Error(_)) = &interrupt {
-            let chooser = &self.chooser;
-            if !*self.slack.get_or_insert_with(|| chooser.chance(1, 2)) {
-                // Packets are lost in mid-flow: the error finds no room either, until the client reads.
-                return Ok(());
-            }
-        }
-        interrupt
-    }
-
-    /// Waits for the client's next message between commands (`idle`, or active without Sync).
-    ///
-    /// # Errors
-    /// When the backend ends instead.
-    pub async fn read_command(&mut self, idle_limit: Option<(Duration, PgError)>) -> Step<Frontend> {
-        let deadline = idle_limit.as_ref().map(|(after, _)| self.timers.now() + *after);
-        self.with(|backend| {
-            backend.reading = true;
-            backend.signals.cancel = false;
-            backend.activity.wait = Some(WaitEvent::ClientRead);
-        });
-        let result = poll_fn(|cx| {
-            self.listen(cx);
-            self.signals(false)?;
-            if self.slack.is_some() && self.client.poll_flush(cx).is_ready() {
-                self.slack = None;
-            }
-            if let Poll::Ready(message) = self.poll_message(cx) {
-                return Poll::Ready(message);
-            }
-            match (self.timers.poll_earliest(cx, &[deadline]), &idle_limit) {
-                (Poll::Ready(()), Some((_, error))) => Poll::Ready(Err(error.clone().into())),
-                _ => Poll::Pending,
-            }
-        })
-        .await;
-        self.with(|backend| {
-            backend.reading = false;
-            backend.activity.wait = None;
-        });
-        result
-    }
-
-    /// Waits for the client's next message inside a COPY IN: a termination ends it at once, a cancel only with the
-    /// next message (OB-75), and no timer does.
-    ///
-    /// # Errors
-    /// When the backend ends, or the COPY was cancelled.
-    pub async fn read_copy(&mut self) -> Step<Frontend> {
-        self.with(|backend| backend.activity.wait = Some(WaitEvent::ClientRead));
-        let result = poll_fn(|cx| {
-            self.listen(cx);
-            self.signals(false)?;
-            self.poll_message(cx)
-        })
-        .await;
-        self.with(|backend| backend.activity.wait = None);
-        let message = result?;
-        self.signals(true)?;
-        Ok(message)
-    }
-
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Step<Frontend>> {
-        use super::protocol::ReadError;
-        Poll::Ready(match std::task::ready!(self.client.poll_message(cx)) {
-            Ok(Some(message)) => Ok(message),
-            Ok(None) | Err(ReadError::Lost(_)) => Err(Stop::Exit(Exit::Silent)),
-            Err(ReadError::Protocol(error)) => Err(PgError::fatal(error.code(), error.to_string()).into()),
-        })
-    }
-
-    /// Appends an ErrorResponse or NoticeResponse.
-    pub fn report(&mut self, error: &PgError) {
-        let report = Report {
-            severity: error.severity,
-            code: error.code,
-            message: &error.message,
-            detail: error.detail.as_deref(),
-            hint: error.hint.as_deref(),
-        };
-        let mut replies = self.client.replies();
-        match error.severity {
-            "ERROR" | "FATAL" | "PANIC" => replies.error(&report),
-            _ => replies.notice(&report),
-        };
-    }
-
-    /// Appends the notices that statements left.
-    pub fn report_notices(&mut self) {
-        let notices = self.with(|backend| std::mem::take(&mut backend.notices));
-        notices.iter().for_each(|notice| self.report(notice));
-    }
 }
 
 fn deadlock_detected(state: &State, pid: i32, tag: LockTag) -> PgError {
@@ -409,7 +308,12 @@ fn deadlock_detected(state: &State, pid: i32, tag: LockTag) -> PgError {
     let what = match tag {
         LockTag::TransactionId(xid) => format!("transaction {xid}"),
         LockTag::Relation { database, relation } => format!("relation {relation} of database {database}"),
-        LockTag::Advisory { database, class, object, sub } => {
+        LockTag::Advisory {
+            database,
+            class,
+            object,
+            sub,
+        } => {
             format!("advisory lock [{database},{class},{object},{sub}]")
         }
     };

@@ -41,18 +41,32 @@ pub static NOBODY: Role = Role {
 impl Role {
     /// A role that may log in.
     pub fn ordinary(oid: u32) -> Self {
-        Self { oid, login: true, ..NOBODY.clone() }
+        Self {
+            oid,
+            login: true,
+            ..NOBODY.clone()
+        }
     }
 
     /// A superuser.
     pub fn superuser(oid: u32) -> Self {
         let all = Self::ordinary(oid);
-        Self { superuser: true, replication: true, create_database: true, create_role: true, ..all }
+        Self {
+            superuser: true,
+            replication: true,
+            create_database: true,
+            create_role: true,
+            ..all
+        }
     }
 
     /// A role that may replicate.
     pub fn replicating(oid: u32, password: Option<String>) -> Self {
-        Self { replication: true, password, ..Self::ordinary(oid) }
+        Self {
+            replication: true,
+            password,
+            ..Self::ordinary(oid)
+        }
     }
 
     /// Whether it may do this to a relation.
@@ -60,7 +74,8 @@ impl Role {
         self.superuser
             || relation.owner == self.oid
             || relation.grants.iter().any(|(to, what)| {
-                (to == "public" || to == name || self.member_of.contains(to)) && what.eq_ignore_ascii_case(privilege)
+                (to == "public" || to == name || self.member_of.contains(to))
+                    && what.eq_ignore_ascii_case(privilege)
             })
     }
 }

@@ -17,13 +17,13 @@ use super::session::execute::{Done, Memo, Parameters, execute};
 use super::session::utility::refuse_in_many;
 use super::settings::Settings;
 use super::socket::Socket;
+use super::sql::command::Parsed;
 use super::sql::error::PgError;
 use super::sql::host::{Column, Interrupt};
-use super::sql::command::Parsed;
 use super::sql::parse::parse;
 use super::sql::value::Value;
-use super::waits::Wait;
 use super::state::State;
+use super::waits::Wait;
 use crate::chooser::Chooser;
 use crate::net::ServerEnd;
 use crate::world::SimServer;
@@ -37,7 +37,9 @@ pub struct PgServer {
 impl PgServer {
     /// A new server with the roles and databases of `options`, taking connections.
     pub fn new(options: ServerOptions, clock: SharedClock, chooser: Chooser) -> Self {
-        Self { state: Rc::new(RefCell::new(State::new(options, clock, chooser))) }
+        Self {
+            state: Rc::new(RefCell::new(State::new(options, clock, chooser))),
+        }
     }
 
     /// Serves one connection; whoever accepts connections runs this to its end.
@@ -63,7 +65,10 @@ impl PgServer {
     async fn run_all(&self, pid: i32, sql: &str) -> Result<Vec<Row>, PgError> {
         let database = self.state.borrow().backend_ref(pid).database.clone();
         if !self.state.borrow().databases.contains_key(&database) {
-            return Err(PgError::new("3D000", format!("database \"{database}\" does not exist")));
+            return Err(PgError::new(
+                "3D000",
+                format!("database \"{database}\" does not exist"),
+            ));
         }
         let mut rows = Vec::new();
         let statements = parse(sql)?;
@@ -90,7 +95,10 @@ impl PgServer {
 
     async fn wait_out_of_band(&self, wait: &Wait, text: &str) -> Result<(), PgError> {
         let Wait::Until { at, .. } = wait else {
-            return Err(PgError::new("55P03", format!("{text:?} would have to wait: {wait:?}")));
+            return Err(PgError::new(
+                "55P03",
+                format!("{text:?} would have to wait: {wait:?}"),
+            ));
         };
         let clock = self.state.borrow().clock.clone();
         clock.sleep(at.saturating_sub(clock.now())).await;

@@ -54,14 +54,20 @@ impl Slots {
     /// `42602` for characters other than lower-case letters, digits and `_`.
     pub fn check_name(name: &str) -> Result<String, PgError> {
         if name.is_empty() {
-            return Err(PgError::new("42602", format!("replication slot name \"{name}\" is too short")));
+            return Err(PgError::new(
+                "42602",
+                format!("replication slot name \"{name}\" is too short"),
+            ));
         }
         let mut cut = 63.min(name.len());
         while !name.is_char_boundary(cut) {
             cut -= 1;
         }
         let name = &name[..cut];
-        if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+        if !name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        {
             let message = format!("replication slot name \"{name}\" contains invalid character");
             let hint = "Replication slot names may only contain lower case letters, numbers, and the underscore character.";
             return Err(PgError::new("42602", message).with_hint(hint));
@@ -118,7 +124,8 @@ impl Slots {
             Persistence::Temporary => temporary,
             Persistence::Permanent => false,
         };
-        self.slots.retain(|_, slot| slot.active_pid != Some(pid) || !goes(slot));
+        self.slots
+            .retain(|_, slot| slot.active_pid != Some(pid) || !goes(slot));
         let mut changed = self.slots.len() != before;
         for slot in self.slots.values_mut() {
             if slot.active_pid == Some(pid) && slot.persistence == Persistence::Permanent {
@@ -131,7 +138,8 @@ impl Slots {
 
     /// After a crash: permanent slots stay, inactive.
     pub fn crash(&mut self) {
-        self.slots.retain(|_, slot| slot.persistence == Persistence::Permanent);
+        self.slots
+            .retain(|_, slot| slot.persistence == Persistence::Permanent);
         self.slots.values_mut().for_each(|slot| slot.active_pid = None);
     }
 }
@@ -143,5 +151,8 @@ pub fn missing(name: &str) -> PgError {
 
 /// `55006` for a slot.
 pub fn active(name: &str, pid: i32) -> PgError {
-    PgError::new("55006", format!("replication slot \"{name}\" is active for PID {pid}"))
+    PgError::new(
+        "55006",
+        format!("replication slot \"{name}\" is active for PID {pid}"),
+    )
 }

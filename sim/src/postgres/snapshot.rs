@@ -16,7 +16,11 @@ pub struct Snapshot {
 impl Snapshot {
     /// A snapshot of now.
     pub fn take(log: &TransactionLog) -> Self {
-        Self { xmin: log.oldest_running(), xmax: log.next(), running: log.running().collect() }
+        Self {
+            xmin: log.oldest_running(),
+            xmax: log.next(),
+            running: log.running().collect(),
+        }
     }
 
     /// Whether the transaction of `xid` had committed when this snapshot was taken.

@@ -110,10 +110,14 @@ impl State {
         let options = Rc::clone(&self.options);
         self.roles.insert("postgres".to_owned(), Role::superuser(10));
         let role = self.new_oid();
-        self.roles.insert(options.role.clone(), Role::replicating(role, options.password.clone()));
+        self.roles.insert(
+            options.role.clone(),
+            Role::replicating(role, options.password.clone()),
+        );
         for (name, owner) in [("postgres", 10), (options.database.as_str(), role)] {
             let oid = self.new_oid();
-            self.databases.insert(name.to_owned(), Database::new(&self.log, oid, owner, 10));
+            self.databases
+                .insert(name.to_owned(), Database::new(&self.log, oid, owner, 10));
         }
     }
 
@@ -147,30 +151,43 @@ impl State {
 
     /// A server-wide number.
     pub fn limit(&self, name: &str) -> usize {
-        let value = settings::definition(name).map(|d| self.settings.get(d.name).map_or(d.default, String::as_str));
+        let value =
+            settings::definition(name).map(|d| self.settings.get(d.name).map_or(d.default, String::as_str));
         value.and_then(|value| value.parse().ok()).unwrap_or(0)
     }
 
     /// The backend of this pid.
     pub fn backend(&mut self, pid: i32) -> &mut Backend {
-        self.backends.get_mut(&pid).expect("a backend is listed until its exit is over")
+        self.backends
+            .get_mut(&pid)
+            .expect("a backend is listed until its exit is over")
     }
 
     /// The same, to read.
     pub fn backend_ref(&self, pid: i32) -> &Backend {
-        self.backends.get(&pid).expect("a backend is listed until its exit is over")
+        self.backends
+            .get(&pid)
+            .expect("a backend is listed until its exit is over")
     }
 
     /// The database of a backend.
     pub fn database(&self, pid: i32) -> &Database {
         let name = &self.backend_ref(pid).database;
-        self.databases.get(name).expect("a database with sessions is not dropped")
+        self.databases
+            .get(name)
+            .expect("a database with sessions is not dropped")
     }
 
     /// The same, to change it; with the log that its catalogs need.
     pub fn database_mut(&mut self, pid: i32) -> (&mut Database, &TransactionLog) {
-        let backend = self.backends.get(&pid).expect("a backend is listed until its exit is over");
-        let database = self.databases.get_mut(&backend.database).expect("a database with sessions is not dropped");
+        let backend = self
+            .backends
+            .get(&pid)
+            .expect("a backend is listed until its exit is over");
+        let database = self
+            .databases
+            .get_mut(&backend.database)
+            .expect("a database with sessions is not dropped");
         (database, &self.log)
     }
 
@@ -181,12 +198,18 @@ impl State {
 
     /// The top-level id of this backend's transaction.
     pub fn own_xid(&self, pid: i32) -> Option<Xid> {
-        self.backend_ref(pid).transaction.as_ref().filter(|t| !t.undone).and_then(|t| t.xid)
+        self.backend_ref(pid)
+            .transaction
+            .as_ref()
+            .filter(|t| !t.undone)
+            .and_then(|t| t.xid)
     }
 
     /// The role of a backend.
     pub fn role(&self, pid: i32) -> &Role {
-        self.roles.get(&self.backend_ref(pid).role).unwrap_or(&super::roles::NOBODY)
+        self.roles
+            .get(&self.backend_ref(pid).role)
+            .unwrap_or(&super::roles::NOBODY)
     }
 
     /// Whether the backend's role is a superuser.
@@ -196,7 +219,10 @@ impl State {
 
     /// The name of the role with this oid.
     pub fn role_name(&self, oid: u32) -> Option<&str> {
-        self.roles.iter().find(|(_, role)| role.oid == oid).map(|(name, _)| name.as_str())
+        self.roles
+            .iter()
+            .find(|(_, role)| role.oid == oid)
+            .map(|(name, _)| name.as_str())
     }
 
     /// Wakes these backends.
@@ -216,19 +242,33 @@ impl State {
 
     /// How many places of a kind are taken.
     pub fn places(&self, kind: Kind) -> usize {
-        self.backends.values().filter(|backend| backend.kind == kind).count()
+        self.backends
+            .values()
+            .filter(|backend| backend.kind == kind)
+            .count()
     }
 
     /// Notes that a session came or went under this name.
     pub fn note_passage(&mut self, came: bool, name: &str) {
-        self.passages.push(Passage { came, name: name.to_owned() });
+        self.passages.push(Passage {
+            came,
+            name: name.to_owned(),
+        });
     }
 
     /// The most sessions at one instant whose name starts with `prefix`.
     pub fn peak_sessions(&self, prefix: &str) -> usize {
         let (mut now, mut peak) = (0_usize, 0);
-        for passage in self.passages.iter().filter(|passage| passage.name.starts_with(prefix)) {
-            now = if passage.came { now + 1 } else { now.saturating_sub(1) };
+        for passage in self
+            .passages
+            .iter()
+            .filter(|passage| passage.name.starts_with(prefix))
+        {
+            now = if passage.came {
+                now + 1
+            } else {
+                now.saturating_sub(1)
+            };
             peak = peak.max(now);
         }
         peak

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use leftover_core::clock::{Instant, SharedClock};
 
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The deadlines that outlast one wait, and the sleep that waits for the nearest of all.
 pub struct Timers {
     clock: SharedClock,
@@ -14,13 +16,18 @@ pub struct Timers {
     pub statement: Option<Instant>,
     /// `client_connection_check_interval`: armed by SQL, and then in force for one interval, whatever runs (OB-59).
     pub check_client: Option<Instant>,
-    sleep: Option<(Instant, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    sleep: Option<(Instant, Sleep)>,
 }
 
 impl Timers {
     /// No deadline yet.
     pub fn new(clock: SharedClock) -> Self {
-        Self { clock, statement: None, check_client: None, sleep: None }
+        Self {
+            clock,
+            statement: None,
+            check_client: None,
+            sleep: None,
+        }
     }
 
     /// Now.
@@ -30,7 +37,9 @@ impl Timers {
 
     /// Ready once the earliest of these has come; pending for ever when there is none.
     pub fn poll_earliest(&mut self, cx: &mut Context<'_>, deadlines: &[Option<Instant>]) -> Poll<()> {
-        let Some(earliest) = deadlines.iter().flatten().min().copied() else { return Poll::Pending };
+        let Some(earliest) = deadlines.iter().flatten().min().copied() else {
+            return Poll::Pending;
+        };
         let now = self.clock.now();
         if now >= earliest {
             return Poll::Ready(());
@@ -38,7 +47,9 @@ impl Timers {
         if self.sleep.as_ref().is_none_or(|(at, _)| *at != earliest) {
             self.sleep = Some((earliest, self.clock.sleep(earliest - now)));
         }
-        let Some((_, sleep)) = &mut self.sleep else { return Poll::Pending };
+        let Some((_, sleep)) = &mut self.sleep else {
+            return Poll::Pending;
+        };
         match sleep.as_mut().poll(cx) {
             Poll::Ready(()) => {
                 self.sleep = None;

@@ -106,6 +106,10 @@ impl Transaction {
 
     /// The oldest id that its snapshots need.
     pub fn xmin(&self) -> Option<Xid> {
-        self.snapshot.iter().chain(&self.statement).map(|snapshot| snapshot.xmin).min()
+        self.snapshot
+            .iter()
+            .chain(&self.statement)
+            .map(|snapshot| snapshot.xmin)
+            .min()
     }
 }

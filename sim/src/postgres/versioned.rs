@@ -22,18 +22,26 @@ pub struct Versioned<K, T> {
 
 impl<K: Ord, T> Default for Versioned<K, T> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new() }
+        Self {
+            entries: BTreeMap::new(),
+        }
     }
 }
 
 impl<K: Ord + Clone, T> Versioned<K, T> {
     /// The version that `view` sees.
     pub fn get(&self, log: &TransactionLog, view: View<'_>, key: &K) -> Option<&Rc<T>> {
-        self.entries.get(key).and_then(|versions| Self::seen(log, view, versions))
+        self.entries
+            .get(key)
+            .and_then(|versions| Self::seen(log, view, versions))
     }
 
     fn seen<'a>(log: &TransactionLog, view: View<'_>, versions: &'a [Version<T>]) -> Option<&'a Rc<T>> {
-        versions.iter().rev().find(|v| view.sees(log, v.xmin, v.xmax)).map(|v| &v.value)
+        versions
+            .iter()
+            .rev()
+            .find(|v| view.sees(log, v.xmin, v.xmax))
+            .map(|v| &v.value)
     }
 
     /// Every entry that `view` sees, by key.
@@ -42,14 +50,20 @@ impl<K: Ord + Clone, T> Versioned<K, T> {
         log: &'a TransactionLog,
         view: View<'a>,
     ) -> impl Iterator<Item = (&'a K, &'a Rc<T>)> + 'a {
-        self.entries.iter().filter_map(move |(key, versions)| Some((key, Self::seen(log, view, versions)?)))
+        self.entries
+            .iter()
+            .filter_map(move |(key, versions)| Some((key, Self::seen(log, view, versions)?)))
     }
 
     /// Replaces (or adds) the entry on behalf of `xid`.
     pub fn put(&mut self, log: &TransactionLog, xid: Xid, key: K, value: T) {
         let versions = self.entries.entry(key).or_default();
         Self::end(log, xid, versions);
-        versions.push(Version { xmin: xid, xmax: INVALID_XID, value: Rc::new(value) });
+        versions.push(Version {
+            xmin: xid,
+            xmax: INVALID_XID,
+            value: Rc::new(value),
+        });
     }
 
     /// Removes the entry on behalf of `xid`.
@@ -65,17 +79,31 @@ impl<K: Ord + Clone, T> Versioned<K, T> {
     fn end(log: &TransactionLog, xid: Xid, versions: &mut Vec<Version<T>>) {
         // Catalogs are read as of now: what a committed transaction has replaced is seen by nobody.
         versions.retain(|v| log.top(v.xmin).is_some() && !(v.xmax != INVALID_XID && log.committed(v.xmax)));
-        for version in versions.iter_mut().filter(|v| v.xmax == INVALID_XID || log.top(v.xmax).is_none()) {
+        for version in versions
+            .iter_mut()
+            .filter(|v| v.xmax == INVALID_XID || log.top(v.xmax).is_none())
+        {
             version.xmax = xid;
         }
     }
 
     /// A transaction other than `own` that is making or unmaking an entry like this right now.
-    pub fn changing_where(&self, log: &TransactionLog, own: Option<Xid>, like: impl Fn(&T) -> bool) -> Option<Xid> {
-        let versions = self.entries.values().flatten().filter(|version| like(&version.value));
-        versions.flat_map(|version| [version.xmin, version.xmax]).find_map(|xid| {
-            let top = (xid != INVALID_XID).then(|| log.running_top(xid)).flatten()?;
-            (Some(top) != own).then_some(top)
-        })
+    pub fn changing_where(
+        &self,
+        log: &TransactionLog,
+        own: Option<Xid>,
+        like: impl Fn(&T) -> bool,
+    ) -> Option<Xid> {
+        let versions = self
+            .entries
+            .values()
+            .flatten()
+            .filter(|version| like(&version.value));
+        versions
+            .flat_map(|version| [version.xmin, version.xmax])
+            .find_map(|xid| {
+                let top = (xid != INVALID_XID).then(|| log.running_top(xid)).flatten()?;
+                (Some(top) != own).then_some(top)
+            })
     }
 }

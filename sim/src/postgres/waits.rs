@@ -37,15 +37,28 @@ pub enum Wait {
 impl Wait {
     /// A wait for a transaction's end.
     pub fn transaction(xid: super::xid::Xid) -> Self {
-        Wait::Lock { tag: LockTag::TransactionId(xid), mode: LockMode::Share, keep: Keep::Transaction }
+        Wait::Lock {
+            tag: LockTag::TransactionId(xid),
+            mode: LockMode::Share,
+            keep: Keep::Transaction,
+        }
     }
 
     /// What `pg_stat_activity` says meanwhile.
     pub fn event(&self) -> Option<WaitEvent> {
         match self {
-            Wait::Lock { tag: LockTag::Relation { .. }, .. } => Some(WaitEvent::LockRelation),
-            Wait::Lock { tag: LockTag::TransactionId(_), .. } => Some(WaitEvent::LockTransactionId),
-            Wait::Lock { tag: LockTag::Advisory { .. }, .. } => Some(WaitEvent::LockAdvisory),
+            Wait::Lock {
+                tag: LockTag::Relation { .. },
+                ..
+            } => Some(WaitEvent::LockRelation),
+            Wait::Lock {
+                tag: LockTag::TransactionId(_),
+                ..
+            } => Some(WaitEvent::LockTransactionId),
+            Wait::Lock {
+                tag: LockTag::Advisory { .. },
+                ..
+            } => Some(WaitEvent::LockAdvisory),
             Wait::Until { event, .. } => *event,
             Wait::Slots => Some(WaitEvent::ReplicationSlotDrop),
             Wait::BackendExit { .. } => Some(WaitEvent::BackendTermination),
@@ -75,7 +88,11 @@ pub enum Exit {
 
 impl From<super::sql::error::PgError> for Stop {
     fn from(error: super::sql::error::PgError) -> Self {
-        if error.severity == "ERROR" { Stop::Error(error) } else { Stop::Exit(Exit::Fatal(error)) }
+        if error.severity == "ERROR" {
+            Stop::Error(error)
+        } else {
+            Stop::Exit(Exit::Fatal(error))
+        }
     }
 }
 

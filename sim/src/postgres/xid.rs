@@ -68,7 +68,10 @@ impl TransactionLog {
     }
 
     fn set(&mut self, xid: Xid, fate: Fate) {
-        if let Some(slot) = xid.checked_sub(FIRST_XID).and_then(|index| self.fates.get_mut(index as usize)) {
+        if let Some(slot) = xid
+            .checked_sub(FIRST_XID)
+            .and_then(|index| self.fates.get_mut(index as usize))
+        {
             *slot = fate;
         }
     }

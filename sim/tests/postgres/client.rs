@@ -8,7 +8,7 @@ use fallible_iterator::FallibleIterator;
 use futures_util::FutureExt as _;
 use leftover_harness::census::SessionSeen;
 use leftover_harness::world::Link;
-use leftover_sim::net::{ClientEnd, Network, PipeOptions, Dialer};
+use leftover_sim::net::{ClientEnd, Dialer, Network, PipeOptions};
 use leftover_sim::postgres::options::ServerOptions;
 use leftover_sim::postgres::server::PgServer;
 use leftover_sim::runtime::{Handle, Simulation};
@@ -29,7 +29,12 @@ pub enum Said {
     Row(Vec<Option<String>>),
     Columns(Vec<String>),
     Done(String),
-    Error { severity: String, code: String, message: String, detail: Option<String> },
+    Error {
+        severity: String,
+        code: String,
+        message: String,
+        detail: Option<String>,
+    },
     Notice(String),
     Ready(char),
     CopyIn,
@@ -43,7 +48,10 @@ pub enum Said {
 impl Pg {
     /// Runs a test against a server of this seed with these options.
     pub fn run_with<F: Future>(seed: u64, options: ServerOptions, test: impl FnOnce(Pg) -> F) -> F::Output {
-        let simulation = Simulation { limit: Duration::from_secs(4000), ..Simulation::new(seed) };
+        let simulation = Simulation {
+            limit: Duration::from_secs(4000),
+            ..Simulation::new(seed)
+        };
         simulation
             .run(|sim| {
                 let network = Network::new(&sim, sim.chooser().fork("network"), PipeOptions::default());
@@ -88,7 +96,9 @@ impl Pg {
 
     /// A session with these extra startup parameters; panics when it is refused.
     pub async fn connect_with(&self, parameters: &[(&str, &str)]) -> Client {
-        self.try_connect(parameters).await.unwrap_or_else(|said| panic!("refused: {said:?}"))
+        self.try_connect(parameters)
+            .await
+            .unwrap_or_else(|said| panic!("refused: {said:?}"))
     }
 
     /// A session, or what the server said instead.
@@ -128,7 +138,8 @@ impl Pg {
 
     /// A walsender with these settings.
     pub async fn walsender(&self, options: &str) -> Client {
-        self.connect_with(&[("replication", "database"), ("options", options)]).await
+        self.connect_with(&[("replication", "database"), ("options", options)])
+            .await
     }
 
     /// A superuser's session.
@@ -150,19 +161,28 @@ impl Pg {
 
     /// One value, out of band.
     pub fn value(&self, sql: &str) -> String {
-        self.sql(sql).first().and_then(|row| row[0].clone()).unwrap_or_default()
+        self.sql(sql)
+            .first()
+            .and_then(|row| row[0].clone())
+            .unwrap_or_default()
     }
 
     /// What the census says of a backend.
     pub fn seen(&self, pid: i32) -> Option<SessionSeen> {
-        self.server.census().sessions.into_iter().find(|session| session.pid == pid)
+        self.server
+            .census()
+            .sessions
+            .into_iter()
+            .find(|session| session.pid == pid)
     }
 
     /// `state wait` of a backend.
     pub fn doing(&self, pid: i32) -> String {
         match self.seen(pid) {
             None => "gone".to_owned(),
-            Some(seen) => format!("{} {}", seen.state, seen.wait.unwrap_or_default()).trim_end().to_owned(),
+            Some(seen) => format!("{} {}", seen.state, seen.wait.unwrap_or_default())
+                .trim_end()
+                .to_owned(),
         }
     }
 
@@ -192,7 +212,10 @@ impl Pg {
     /// The slots, as `name temporary active`.
     pub fn slots(&self) -> Vec<(String, bool, bool)> {
         let slots = self.server.census().slots;
-        slots.into_iter().map(|slot| (slot.name, slot.temporary, slot.active_pid.is_some())).collect()
+        slots
+            .into_iter()
+            .map(|slot| (slot.name, slot.temporary, slot.active_pid.is_some()))
+            .collect()
     }
 }
 
@@ -243,7 +266,9 @@ impl Client {
     /// Sends COPY data.
     pub async fn copy_data(&mut self, data: &[u8]) {
         let mut out = BytesMut::new();
-        frontend::CopyData::new(Bytes::copy_from_slice(data)).unwrap().write(&mut out);
+        frontend::CopyData::new(Bytes::copy_from_slice(data))
+            .unwrap()
+            .write(&mut out);
         self.send_raw(&out).await;
     }
 
@@ -270,19 +295,31 @@ impl Client {
                 };
                 Said::Row(row.ranges().map(|range| Ok(text(range))).collect().unwrap())
             }
-            RowDescription(body) => Said::Columns(body.fields().map(|field| Ok(field.name().to_owned())).collect().unwrap()),
+            RowDescription(body) => Said::Columns(
+                body.fields()
+                    .map(|field| Ok(field.name().to_owned()))
+                    .collect()
+                    .unwrap(),
+            ),
             CommandComplete(body) => Said::Done(body.tag().unwrap().to_owned()),
             ReadyForQuery(body) => Said::Ready(char::from(body.status())),
             ErrorResponse(body) => fields(body.fields()),
             NoticeResponse(body) => match fields(body.fields()) {
-                Said::Error { severity, code, message, .. } => Said::Notice(format!("{severity} {code} {message}")),
+                Said::Error {
+                    severity,
+                    code,
+                    message,
+                    ..
+                } => Said::Notice(format!("{severity} {code} {message}")),
                 other => other,
             },
             BackendKeyData(body) => {
                 (self.pid, self.secret) = (body.process_id(), body.secret_key());
                 Said::Other("key")
             }
-            ParameterStatus(body) => Said::Parameter(body.name().unwrap().to_owned(), body.value().unwrap().to_owned()),
+            ParameterStatus(body) => {
+                Said::Parameter(body.name().unwrap().to_owned(), body.value().unwrap().to_owned())
+            }
             CopyInResponse(_) => Said::CopyIn,
             CopyOutResponse(_) => Said::CopyOut,
             CopyData(body) => Said::Data(body.data().to_vec()),
@@ -330,12 +367,24 @@ impl Client {
     pub async fn rows(&mut self, sql: &str) -> Vec<Vec<Option<String>>> {
         let said = self.query(sql).await;
         assert!(code(&said).is_none(), "{sql}: {said:?}");
-        said.into_iter().filter_map(|said| if let Said::Row(row) = said { Some(row) } else { None }).collect()
+        said.into_iter()
+            .filter_map(|said| {
+                if let Said::Row(row) = said {
+                    Some(row)
+                } else {
+                    None
+                }
+            })
+            .collect()
     }
 
     /// The first value of a query that must succeed.
     pub async fn value(&mut self, sql: &str) -> String {
-        self.rows(sql).await.first().and_then(|row| row[0].clone()).unwrap_or_default()
+        self.rows(sql)
+            .await
+            .first()
+            .and_then(|row| row[0].clone())
+            .unwrap_or_default()
     }
 
     /// Runs a simple query that must fail with this SQLSTATE; returns the message.
@@ -379,7 +428,12 @@ fn fields(mut fields: backend::ErrorFields<'_>) -> Said {
             _ => {}
         }
     }
-    Said::Error { severity, code, message, detail }
+    Said::Error {
+        severity,
+        code,
+        message,
+        detail,
+    }
 }
 
 /// The SQLSTATE of the first error.

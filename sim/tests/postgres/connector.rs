@@ -12,7 +12,7 @@ use leftover_wire::login::Login;
 
 use super::client::Pg;
 
-struct Port(leftover_sim::net::Dialer);
+pub struct Port(pub leftover_sim::net::Dialer);
 
 impl Dial for Port {
     fn dial(&self) -> Pin<Box<dyn Future<Output = std::io::Result<BoxedStream>> + Send + '_>> {
@@ -22,7 +22,11 @@ impl Dial for Port {
 }
 
 fn connector(pg: &Pg) -> Connector {
-    let login = Login { user: "mirror".to_owned(), password: None, database: "app".to_owned() };
+    let login = Login {
+        user: "mirror".to_owned(),
+        password: None,
+        database: "app".to_owned(),
+    };
     Connector::new(Arc::new(Port(pg.dialer())), login)
 }
 
@@ -35,7 +39,9 @@ fn startup(name: &str) -> Startup {
     ];
     Startup {
         application_name: name.to_owned(),
-        settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        settings: settings
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
     }
 }
 
@@ -50,7 +56,10 @@ fn a_table_is_copied_through_a_slots_snapshot_and_every_session_is_released() {
             pg.sql("insert into source select g, 'row ' || g, now() from generate_series(1, 3000) g");
             let connector = connector(&pg);
             let mut holder = connector.walsender(&startup("m/holder")).await.unwrap();
-            holder.query("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ").await.unwrap();
+            holder
+                .query("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
+                .await
+                .unwrap();
             let slot = NewSlot {
                 name: "m_1".to_owned(),
                 temporary: false,
@@ -59,25 +68,43 @@ fn a_table_is_copied_through_a_slots_snapshot_and_every_session_is_released() {
             };
             let created = holder.create_slot(&slot).await.unwrap();
             assert_eq!((created.name.as_str(), created.snapshot), ("m_1", None));
-            let snapshot = holder.query("SELECT pg_export_snapshot()").await.unwrap()[0].get(0).unwrap().to_owned();
+            let snapshot = holder.query("SELECT pg_export_snapshot()").await.unwrap()[0]
+                .get(0)
+                .unwrap()
+                .to_owned();
             pg.sql("insert into source values (9999, 'too late', now())");
 
             let mut reader = connector.session(&startup("m/reader")).await.unwrap();
             let mut writer = connector.session(&startup("m/writer")).await.unwrap();
-            writer.query("create table target (id bigint primary key, name text, at timestamptz)").await.unwrap();
-            reader.query("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ").await.unwrap();
-            reader.query(&format!("SET TRANSACTION SNAPSHOT '{snapshot}'")).await.unwrap();
+            writer
+                .query("create table target (id bigint primary key, name text, at timestamptz)")
+                .await
+                .unwrap();
+            reader
+                .query("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
+                .await
+                .unwrap();
+            reader
+                .query(&format!("SET TRANSACTION SNAPSHOT '{snapshot}'"))
+                .await
+                .unwrap();
             reader
                 .copy_out("COPY (SELECT * FROM source WHERE ctid >= '(0,0)' AND ctid < '(100000,0)') TO STDOUT (FORMAT binary)")
                 .await
                 .unwrap();
-            writer.copy_in("COPY target FROM STDIN (FORMAT binary)").await.unwrap();
+            writer
+                .copy_in("COPY target FROM STDIN (FORMAT binary)")
+                .await
+                .unwrap();
             while let Some(data) = reader.copy_out_next().await.unwrap() {
                 writer.copy_in_send(data).await.unwrap();
             }
             assert_eq!(writer.copy_in_finish().await.unwrap(), 3000);
             let sums = "select count(*), sum(id), min(name), max(at) from";
-            assert_eq!(pg.sql(&format!("{sums} source where id < 9999")), pg.sql(&format!("{sums} target")));
+            assert_eq!(
+                pg.sql(&format!("{sums} source where id < 9999")),
+                pg.sql(&format!("{sums} target"))
+            );
             assert_eq!(pg.server.peak_sessions("m/"), 3);
             assert_eq!(reader.close().await, Closed::Released);
             assert_eq!(writer.close().await, Closed::Released);

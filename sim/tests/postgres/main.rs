@@ -5,6 +5,12 @@
 
 mod client;
 
+mod cancel;
 mod connector;
+mod leaving;
+mod limits;
+mod mirror;
 mod slots;
+mod snapshots;
 mod sql;
+mod timeouts;

@@ -45,15 +45,28 @@ pub fn route(
     relation: &Rc<Relation>,
     row: Vec<Value>,
 ) -> Result<(Rc<Relation>, Vec<Value>), Interrupt<Wait>> {
-    let RelationKind::Partitioned(key) = &relation.kind else { return Ok((Rc::clone(relation), row)) };
+    let RelationKind::Partitioned(key) = &relation.kind else {
+        return Ok((Rc::clone(relation), row));
+    };
     if key.strategy == Strategy::Hash {
         return Err(PgError::unsupported("inserting into a table partitioned by hash").into());
     }
     let values: Vec<&Value> = key.columns.iter().map(|&column| &row[column]).collect();
-    let children = state.database(pid).children(&state.log, state.catalog_view(pid), relation.oid);
-    let holds = |child: &&Rc<Relation>| child.parent.as_ref().is_some_and(|(_, bound)| takes(bound, &values));
+    let children = state
+        .database(pid)
+        .children(&state.log, state.catalog_view(pid), relation.oid);
+    let holds = |child: &&Rc<Relation>| {
+        child
+            .parent
+            .as_ref()
+            .is_some_and(|(_, bound)| takes(bound, &values))
+    };
     let default = |child: &&Rc<Relation>| matches!(child.parent, Some((_, Bound::Default)));
-    let Some(child) = children.iter().find(holds).or_else(|| children.iter().find(default)) else {
+    let Some(child) = children
+        .iter()
+        .find(holds)
+        .or_else(|| children.iter().find(default))
+    else {
         let message = format!("no partition of relation \"{}\" found for row", relation.name);
         return Err(PgError::new("23514", message).into());
     };
@@ -96,15 +109,24 @@ fn compare(values: &[&Value], limits: &[Limit]) -> Ordering {
 ///
 /// # Errors
 /// `55000`.
-pub fn check_replica_identity(state: &State, pid: i32, relation: &Relation, verb: &str) -> Result<(), PgError> {
+pub fn check_replica_identity(
+    state: &State,
+    pid: i32,
+    relation: &Relation,
+    verb: &str,
+) -> Result<(), PgError> {
     let view = state.catalog_view(pid);
     let database = state.database(pid);
     let which = if verb == "update" { 1 } else { 2 };
     let noun = if verb == "update" { "updates" } else { "deletes" };
     let covers = |p: &super::database::Publication| {
-        (p.all_tables || p.tables.contains_key(&relation.oid) || p.schemas.contains(&relation.schema)) && p.publishes[which]
+        (p.all_tables || p.tables.contains_key(&relation.oid) || p.schemas.contains(&relation.schema))
+            && p.publishes[which]
     };
-    let published = database.publications.iter(&state.log, view).any(|(_, publication)| covers(publication));
+    let published = database
+        .publications
+        .iter(&state.log, view)
+        .any(|(_, publication)| covers(publication));
     if !published || relation.persistence != 'p' {
         return Ok(());
     }
@@ -113,7 +135,9 @@ pub fn check_replica_identity(state: &State, pid: i32, relation: &Relation, verb
         ReplicaIdentity::Nothing => false,
         ReplicaIdentity::Default => {
             let indexes = database.indexes(&state.log, view, relation.oid);
-            indexes.iter().any(|index| index.index().is_some_and(|index| index.primary))
+            indexes
+                .iter()
+                .any(|index| index.index().is_some_and(|index| index.primary))
         }
     };
     if identified || matches!(relation.kind, RelationKind::Partitioned(_)) {

@@ -83,37 +83,72 @@ pub struct Database {
 impl Database {
     /// A new database with the schemas that every database has.
     pub fn new(log: &TransactionLog, oid: u32, owner: u32, superuser: u32) -> Self {
-        let mut database = Self { oid, owner, connection_limit: -1, ..Self::default() };
+        let mut database = Self {
+            oid,
+            owner,
+            connection_limit: -1,
+            ..Self::default()
+        };
         for (oid, name, owner) in [
             (PG_CATALOG, "pg_catalog", superuser),
             (PUBLIC, "public", owner),
             (INFORMATION_SCHEMA, "information_schema", superuser),
         ] {
-            database.schemas.put(log, FROZEN_XID, oid, Schema { name: name.to_owned(), owner });
+            database.schemas.put(
+                log,
+                FROZEN_XID,
+                oid,
+                Schema {
+                    name: name.to_owned(),
+                    owner,
+                },
+            );
         }
         database
     }
 
     /// The schema of this name.
     pub fn schema(&self, log: &TransactionLog, view: View<'_>, name: &str) -> Option<u32> {
-        self.schemas.iter(log, view).find(|(_, schema)| schema.name == name).map(|(&oid, _)| oid)
+        self.schemas
+            .iter(log, view)
+            .find(|(_, schema)| schema.name == name)
+            .map(|(&oid, _)| oid)
     }
 
     /// The relation of this name in a schema.
-    pub fn relation(&self, log: &TransactionLog, view: View<'_>, schema: u32, name: &str) -> Option<Rc<Relation>> {
-        let found = self.relations.iter(log, view).find(|(_, r)| r.schema == schema && r.name == name);
+    pub fn relation(
+        &self,
+        log: &TransactionLog,
+        view: View<'_>,
+        schema: u32,
+        name: &str,
+    ) -> Option<Rc<Relation>> {
+        let found = self
+            .relations
+            .iter(log, view)
+            .find(|(_, r)| r.schema == schema && r.name == name);
         found.map(|(_, relation)| Rc::clone(relation))
     }
 
     /// The partitions directly below a partitioned table.
     pub fn children(&self, log: &TransactionLog, view: View<'_>, parent: u32) -> Vec<Rc<Relation>> {
         let below = |r: &Rc<Relation>| r.parent.as_ref().is_some_and(|(oid, _)| *oid == parent);
-        self.relations.iter(log, view).map(|(_, r)| r).filter(|r| below(r)).cloned().collect()
+        self.relations
+            .iter(log, view)
+            .map(|(_, r)| r)
+            .filter(|r| below(r))
+            .cloned()
+            .collect()
     }
 
     /// The indexes of a table.
     pub fn indexes(&self, log: &TransactionLog, view: View<'_>, table: u32) -> Vec<Rc<Relation>> {
         let of = |r: &Rc<Relation>| r.index().is_some_and(|index| index.table == table);
-        self.relations.iter(log, view).map(|(_, r)| r).filter(|r| of(r)).cloned().collect()
+        self.relations
+            .iter(log, view)
+            .map(|(_, r)| r)
+            .filter(|r| of(r))
+            .cloned()
+            .collect()
     }
 }

@@ -10,7 +10,9 @@ pub fn default(state: &State, pid: i32, column: &ColumnDefinition) -> Option<Str
     match &column.source {
         ColumnSource::Default(expr) | ColumnSource::Generated(expr) => Some(expr.to_string()),
         ColumnSource::Serial { sequence } => {
-            let name = state.regclass(pid, *sequence).unwrap_or_else(|| sequence.to_string());
+            let name = state
+                .regclass(pid, *sequence)
+                .unwrap_or_else(|| sequence.to_string());
             Some(format!("nextval({}::regclass)", quote_literal(&name)))
         }
         ColumnSource::Nothing | ColumnSource::Identity { .. } => None,
@@ -41,15 +43,25 @@ pub fn bound(bound: &Bound) -> String {
     match bound {
         Bound::Range(from, to) => format!("FOR VALUES FROM ({}) TO ({})", limits(from), limits(to)),
         Bound::List(values) => {
-            format!("FOR VALUES IN ({})", values.iter().map(literal).collect::<Vec<_>>().join(", "))
+            format!(
+                "FOR VALUES IN ({})",
+                values.iter().map(literal).collect::<Vec<_>>().join(", ")
+            )
         }
-        Bound::Hash(modulus, remainder) => format!("FOR VALUES WITH (modulus {modulus}, remainder {remainder})"),
+        Bound::Hash(modulus, remainder) => {
+            format!("FOR VALUES WITH (modulus {modulus}, remainder {remainder})")
+        }
         Bound::Default => "DEFAULT".to_owned(),
     }
 }
 
 fn columns(table: &Relation, columns: &[usize]) -> String {
-    let name = |position: &usize| table.columns.get(*position).map_or_else(String::new, |c| quote_ident(&c.name));
+    let name = |position: &usize| {
+        table
+            .columns
+            .get(*position)
+            .map_or_else(String::new, |c| quote_ident(&c.name))
+    };
     columns.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
@@ -88,7 +100,9 @@ pub fn index(state: &State, pid: i32, oid: u32) -> Option<String> {
 /// `pg_get_partkeydef`.
 pub fn partition_key(state: &State, pid: i32, oid: u32) -> Option<String> {
     let relation = state.relation(pid, oid)?;
-    let RelationKind::Partitioned(key) = &relation.kind else { return None };
+    let RelationKind::Partitioned(key) = &relation.kind else {
+        return None;
+    };
     let strategy = match key.strategy {
         Strategy::Range => "RANGE",
         Strategy::List => "LIST",

@@ -36,7 +36,10 @@ impl State {
     pub fn find(&self, pid: i32, parts: &[String]) -> Option<Rc<Relation>> {
         let (database, view) = (self.database(pid), self.catalog_view(pid));
         match parts {
-            [name] => self.search_path(pid).into_iter().find_map(|schema| database.relation(&self.log, view, schema, name)),
+            [name] => self
+                .search_path(pid)
+                .into_iter()
+                .find_map(|schema| database.relation(&self.log, view, schema, name)),
             [.., schema, name] => {
                 let schema = database.schema(&self.log, view, schema)?;
                 database.relation(&self.log, view, schema, name)
@@ -47,7 +50,10 @@ impl State {
 
     /// The relation of this oid in the backend's database.
     pub fn relation(&self, pid: i32, oid: u32) -> Option<Rc<Relation>> {
-        self.database(pid).relations.get(&self.log, self.catalog_view(pid), &oid).cloned()
+        self.database(pid)
+            .relations
+            .get(&self.log, self.catalog_view(pid), &oid)
+            .cloned()
     }
 
     /// A table by name.
@@ -58,14 +64,23 @@ impl State {
         let parts = names::parts(name);
         let Some(relation) = self.find(pid, &parts) else {
             if let [.., schema, _] = parts.as_slice()
-                && self.database(pid).schema(&self.log, self.catalog_view(pid), schema).is_none()
+                && self
+                    .database(pid)
+                    .schema(&self.log, self.catalog_view(pid), schema)
+                    .is_none()
             {
-                return Err(PgError::new("3F000", format!("schema \"{schema}\" does not exist")));
+                return Err(PgError::new(
+                    "3F000",
+                    format!("schema \"{schema}\" does not exist"),
+                ));
             }
             return Err(PgError::undefined_table(&parts.join(".")));
         };
         if matches!(relation.kind, RelationKind::Index(_)) {
-            return Err(PgError::new("42809", format!("\"{}\" is an index", relation.name)));
+            return Err(PgError::new(
+                "42809",
+                format!("\"{}\" is an index", relation.name),
+            ));
         }
         Ok(relation)
     }
@@ -74,7 +89,12 @@ impl State {
     ///
     /// # Errors
     /// As [`State::table`], and the wait for the lock.
-    pub fn locked_table(&mut self, pid: i32, name: &ObjectName, mode: LockMode) -> Result<Rc<Relation>, Interrupt<Wait>> {
+    pub fn locked_table(
+        &mut self,
+        pid: i32,
+        name: &ObjectName,
+        mode: LockMode,
+    ) -> Result<Rc<Relation>, Interrupt<Wait>> {
         let relation = self.table(pid, name)?;
         self.lock_relation(pid, relation.oid, mode)?;
         Ok(relation)
@@ -101,12 +121,23 @@ impl State {
         nowait: bool,
     ) -> Result<(), Interrupt<Wait>> {
         let relation = self.table(pid, name)?;
-        let needed = if mode == LockMode::AccessShare { "SELECT" } else { "UPDATE" };
+        let needed = if mode == LockMode::AccessShare {
+            "SELECT"
+        } else {
+            "UPDATE"
+        };
         self.require(pid, &relation, needed)?;
-        for oid in std::iter::once(relation.oid).chain(self.leaves(pid, &relation).iter().map(|leaf| leaf.oid)) {
-            let tag = LockTag::Relation { database: self.database(pid).oid, relation: oid };
+        for oid in
+            std::iter::once(relation.oid).chain(self.leaves(pid, &relation).iter().map(|leaf| leaf.oid))
+        {
+            let tag = LockTag::Relation {
+                database: self.database(pid).oid,
+                relation: oid,
+            };
             if nowait {
-                if !self.locks.holds(pid, tag, mode) && !self.locks.try_lock(pid, tag, mode, Keep::Transaction) {
+                if !self.locks.holds(pid, tag, mode)
+                    && !self.locks.try_lock(pid, tag, mode, Keep::Transaction)
+                {
                     let message = format!("could not obtain lock on relation \"{}\"", relation.name);
                     return Err(PgError::new("55P03", message).into());
                 }
@@ -122,7 +153,9 @@ impl State {
         if !matches!(relation.kind, RelationKind::Partitioned(_)) {
             return Vec::new();
         }
-        let children = self.database(pid).children(&self.log, self.catalog_view(pid), relation.oid);
+        let children = self
+            .database(pid)
+            .children(&self.log, self.catalog_view(pid), relation.oid);
         let mut leaves = Vec::new();
         for child in children {
             match child.kind {
@@ -146,7 +179,10 @@ impl State {
             RelationKind::Sequence => "sequence",
             _ => "table",
         };
-        Err(PgError::new("42501", format!("permission denied for {what} {}", relation.name)))
+        Err(PgError::new(
+            "42501",
+            format!("permission denied for {what} {}", relation.name),
+        ))
     }
 
     /// Whether the backend's role owns the relation, or may act as if.
@@ -163,7 +199,10 @@ impl State {
             RelationKind::Sequence => "sequence",
             _ => "table",
         };
-        Err(PgError::new("42501", format!("must be owner of {kind} {}", relation.name)))
+        Err(PgError::new(
+            "42501",
+            format!("must be owner of {kind} {}", relation.name),
+        ))
     }
 
     /// The name as `regclass` prints it: qualified when the search path does not find it.
@@ -177,12 +216,18 @@ impl State {
         if found.is_some_and(|found| found.oid == oid) {
             return Some(quoted);
         }
-        Some(format!("{}.{quoted}", names::quote_ident(&self.schema_name(pid, relation.schema))))
+        Some(format!(
+            "{}.{quoted}",
+            names::quote_ident(&self.schema_name(pid, relation.schema))
+        ))
     }
 
     /// The name of a schema.
     pub fn schema_name(&self, pid: i32, oid: u32) -> String {
-        let schema = self.database(pid).schemas.get(&self.log, self.catalog_view(pid), &oid);
+        let schema = self
+            .database(pid)
+            .schemas
+            .get(&self.log, self.catalog_view(pid), &oid);
         schema.map_or_else(|| oid.to_string(), |schema| schema.name.clone())
     }
 
@@ -193,8 +238,11 @@ impl State {
     pub fn creation_schema(&self, pid: i32, parts: &[String]) -> Result<(u32, String), PgError> {
         let name = parts.last().cloned().unwrap_or_default();
         if let [.., schema, _] = parts {
-            let found = self.database(pid).schema(&self.log, self.catalog_view(pid), schema);
-            let oid = found.ok_or_else(|| PgError::new("3F000", format!("schema \"{schema}\" does not exist")))?;
+            let found = self
+                .database(pid)
+                .schema(&self.log, self.catalog_view(pid), schema);
+            let oid =
+                found.ok_or_else(|| PgError::new("3F000", format!("schema \"{schema}\" does not exist")))?;
             return Ok((oid, name));
         }
         let first = self.search_path(pid).into_iter().find(|oid| *oid != PG_CATALOG);

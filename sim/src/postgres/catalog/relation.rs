@@ -122,7 +122,7 @@ pub struct ColumnDefinition {
     pub missing: Option<Value>,
 }
 
-/// A CHECK constraint or a foreign key: kept for the catalog, and CHECK is enforced.
+/// A CHECK constraint.
 #[derive(Debug, Clone)]
 pub struct Constraint {
     /// Its oid.
@@ -183,17 +183,27 @@ impl Relation {
     /// Recomputes what a scan gives, after a change of columns.
     pub fn refresh(&mut self) {
         let live = self.columns.iter().filter(|c| !c.dropped);
-        self.scan_columns = live.map(|c| host::Column { name: c.name.clone(), ty: c.ty.clone() }).collect();
+        self.scan_columns = live
+            .map(|c| host::Column {
+                name: c.name.clone(),
+                ty: c.ty.clone(),
+            })
+            .collect();
     }
 
     /// The columns that are there, with their positions.
     pub fn live(&self) -> impl Iterator<Item = (usize, &ColumnDefinition)> {
-        self.columns.iter().enumerate().filter(|(_, column)| !column.dropped)
+        self.columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| !column.dropped)
     }
 
     /// The position of the column of this name.
     pub fn column(&self, name: &str) -> Option<usize> {
-        self.live().find(|(_, column)| column.name == name).map(|(position, _)| position)
+        self.live()
+            .find(|(_, column)| column.name == name)
+            .map(|(position, _)| position)
     }
 
     /// Whether every place holds a column that is there.

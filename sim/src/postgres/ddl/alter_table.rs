@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, Owner, RenameTableNameKind,
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, Ident, Owner, RenameTableNameKind,
     ReplicaIdentity as IdentityOption,
 };
 
@@ -49,34 +49,19 @@ fn apply(
     new_indexes: &mut Vec<NewIndex>,
 ) -> Result<(), PgError> {
     match operation {
-        AlterTableOperation::AddColumn { if_not_exists, column_def, .. } => {
-            let position = relation.columns.len();
-            let (mut column, carried) = define(state, pid, relation, position, column_def)?;
-            if relation.column(&column.name).is_some() {
-                let message = format!("column \"{}\" of relation \"{}\" already exists", column.name, relation.name);
-                if *if_not_exists {
-                    notice(state, pid, "42701", format!("{message}, skipping"));
-                    return Ok(());
-                }
-                return Err(PgError::new("42701", message));
-            }
-            if let ColumnSource::Default(expr) = &column.source {
-                column.missing = Some(literal(expr, &column.ty)?);
-            }
-            relation.columns.push(column);
-            if carried.primary || carried.unique {
-                let (name, columns, primary) = (None, vec![position], carried.primary);
-                new_indexes.push(NewIndex { name, columns, unique: true, primary, constraint: true });
-            }
+        AlterTableOperation::AddColumn {
+            if_not_exists,
+            column_def,
+            ..
+        } => {
+            add_column(state, pid, relation, column_def, *if_not_exists, new_indexes)?;
         }
-        AlterTableOperation::DropColumn { column_names, if_exists, .. } => {
-            for name in column_names.iter().map(names::fold) {
-                match relation.column(&name) {
-                    Some(position) => relation.columns[position].dropped = true,
-                    None if *if_exists => notice(state, pid, "00000", format!("column \"{name}\" does not exist, skipping")),
-                    None => return Err(missing_column(relation, &name)),
-                }
-            }
+        AlterTableOperation::DropColumn {
+            column_names,
+            if_exists,
+            ..
+        } => {
+            drop_columns(state, pid, relation, column_names, *if_exists)?;
         }
         AlterTableOperation::AddConstraint { constraint, .. } => {
             add_constraint(state, relation, constraint, new_indexes)?;
@@ -96,19 +81,28 @@ fn apply(
             let missing = || PgError::new("42704", format!("role \"{name}\" does not exist"));
             relation.owner = role.ok_or_else(missing)?.oid;
         }
-        AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(name) | RenameTableNameKind::As(name) } => {
+        AlterTableOperation::RenameTable {
+            table_name: RenameTableNameKind::To(name) | RenameTableNameKind::As(name),
+        } => {
             let name = names::last(name);
             check_free(state, pid, relation.schema, &name)?;
             relation.name = name;
         }
-        AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
+        AlterTableOperation::RenameColumn {
+            old_column_name,
+            new_column_name,
+        } => {
             let old = names::fold(old_column_name);
-            let position = relation.column(&old).ok_or_else(|| missing_column(relation, &old))?;
+            let position = relation
+                .column(&old)
+                .ok_or_else(|| missing_column(relation, &old))?;
             relation.columns[position].name = names::fold(new_column_name);
         }
         AlterTableOperation::AlterColumn { column_name, op } => {
             let name = names::fold(column_name);
-            let position = relation.column(&name).ok_or_else(|| missing_column(relation, &name))?;
+            let position = relation
+                .column(&name)
+                .ok_or_else(|| missing_column(relation, &name))?;
             alter_column(state, pid, relation, position, op)?;
         }
         other => return Err(PgError::unsupported(format!("ALTER TABLE … {other}"))),
@@ -116,8 +110,67 @@ fn apply(
     Ok(())
 }
 
+fn add_column(
+    state: &mut State,
+    pid: i32,
+    relation: &mut Relation,
+    definition: &ColumnDef,
+    if_not_exists: bool,
+    new_indexes: &mut Vec<NewIndex>,
+) -> Result<(), PgError> {
+    let position = relation.columns.len();
+    let (mut column, carried) = define(state, pid, relation, position, definition)?;
+    if relation.column(&column.name).is_some() {
+        let message = format!(
+            "column \"{}\" of relation \"{}\" already exists",
+            column.name, relation.name
+        );
+        if if_not_exists {
+            notice(state, pid, "42701", format!("{message}, skipping"));
+            return Ok(());
+        }
+        return Err(PgError::new("42701", message));
+    }
+    if let ColumnSource::Default(expr) = &column.source {
+        column.missing = Some(literal(expr, &column.ty)?);
+    }
+    relation.columns.push(column);
+    new_indexes.extend(carried.index(position));
+    Ok(())
+}
+
+fn drop_columns(
+    state: &mut State,
+    pid: i32,
+    relation: &mut Relation,
+    columns: &[Ident],
+    if_exists: bool,
+) -> Result<(), PgError> {
+    for name in columns.iter().map(names::fold) {
+        match relation.column(&name) {
+            Some(position) => relation.columns[position].dropped = true,
+            None if if_exists => {
+                notice(
+                    state,
+                    pid,
+                    "00000",
+                    format!("column \"{name}\" does not exist, skipping"),
+                );
+            }
+            None => return Err(missing_column(relation, &name)),
+        }
+    }
+    Ok(())
+}
+
 fn missing_column(relation: &Relation, name: &str) -> PgError {
-    PgError::new("42703", format!("column \"{name}\" of relation \"{}\" does not exist", relation.name))
+    PgError::new(
+        "42703",
+        format!(
+            "column \"{name}\" of relation \"{}\" does not exist",
+            relation.name
+        ),
+    )
 }
 
 fn alter_column(
@@ -137,7 +190,10 @@ fn alter_column(
                 .any(|(_, tuple)| tuple.values.get(position).is_none_or(|value| value.is_null()));
             let column = &mut relation.columns[position];
             if has_null {
-                let message = format!("column \"{}\" of relation \"{}\" contains null values", column.name, relation.name);
+                let message = format!(
+                    "column \"{}\" of relation \"{}\" contains null values",
+                    column.name, relation.name
+                );
                 return Err(PgError::new("23502", message));
             }
             column.not_null = true;
@@ -152,7 +208,13 @@ fn alter_column(
     Ok(())
 }
 
-fn drop_constraint(state: &mut State, pid: i32, relation: &mut Relation, name: &str, if_exists: bool) -> Result<(), PgError> {
+fn drop_constraint(
+    state: &mut State,
+    pid: i32,
+    relation: &mut Relation,
+    name: &str,
+    if_exists: bool,
+) -> Result<(), PgError> {
     let before = relation.checks.len();
     relation.checks.retain(|check| check.name != name);
     if relation.checks.len() < before {
@@ -160,9 +222,14 @@ fn drop_constraint(state: &mut State, pid: i32, relation: &mut Relation, name: &
     }
     let view = state.catalog_view(pid);
     let indexes = state.database(pid).indexes(&state.log, view, relation.oid);
-    let found = indexes.iter().find(|index| index.name == name && index.index().is_some_and(|index| index.constraint));
+    let found = indexes
+        .iter()
+        .find(|index| index.name == name && index.index().is_some_and(|index| index.constraint));
     let Some(index) = found else {
-        let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", relation.name);
+        let message = format!(
+            "constraint \"{name}\" of relation \"{}\" does not exist",
+            relation.name
+        );
         if if_exists {
             notice(state, pid, "00000", format!("{message}, skipping"));
             return Ok(());
@@ -188,8 +255,12 @@ fn replica_identity(
             let view = state.catalog_view(pid);
             let indexes = state.database(pid).indexes(&state.log, view, relation.oid);
             let found = indexes.iter().find(|index| index.name == name);
-            let missing =
-                || PgError::new("42704", format!("index \"{name}\" for table \"{}\" does not exist", relation.name));
+            let missing = || {
+                PgError::new(
+                    "42704",
+                    format!("index \"{name}\" for table \"{}\" does not exist", relation.name),
+                )
+            };
             ReplicaIdentity::Index(found.ok_or_else(missing)?.oid)
         }
     })

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use sqlparser::ast::{ColumnDef, ColumnOption, DataType, Expr, GeneratedAs, UnaryOperator, Value as Literal};
 
+use super::indexes::NewIndex;
 use crate::postgres::catalog::database::Sequence;
-use crate::postgres::catalog::relation::{ColumnDefinition, ColumnSource, Relation, RelationKind, ReplicaIdentity};
+use crate::postgres::catalog::relation::{
+    ColumnDefinition, ColumnSource, Relation, RelationKind, ReplicaIdentity,
+};
 use crate::postgres::sql::error::PgError;
 use crate::postgres::sql::names;
 use crate::postgres::sql::value::{Type, Value};
@@ -20,6 +23,19 @@ pub(crate) struct Carried {
     pub unique: bool,
     /// CHECK expressions.
     pub checks: Vec<Expr>,
+}
+
+impl Carried {
+    /// The index that a column at this position needs.
+    pub(crate) fn index(&self, position: usize) -> Option<NewIndex> {
+        (self.primary || self.unique).then(|| NewIndex {
+            name: None,
+            columns: vec![position],
+            unique: true,
+            primary: self.primary,
+            constraint: true,
+        })
+    }
 }
 
 /// A new, empty relation.
@@ -45,7 +61,9 @@ pub(crate) fn blank(state: &mut State, pid: i32, schema: u32, name: &str, kind: 
 
 /// The integer type behind `serial` and its kin.
 fn serial(ty: &DataType) -> Option<Type> {
-    let DataType::Custom(name, _) = ty else { return None };
+    let DataType::Custom(name, _) = ty else {
+        return None;
+    };
     Some(match names::last(name).as_str() {
         "serial" | "serial4" => Type::Int4,
         "bigserial" | "serial8" => Type::Int8,
@@ -94,7 +112,11 @@ pub(crate) fn define(
             ColumnOption::Unique(_) => carried.unique = true,
             ColumnOption::Check(check) => carried.checks.push((*check.expr).clone()),
             ColumnOption::Collation(name) => column.collation = Some(names::last(name)),
-            ColumnOption::Generated { generated_as, generation_expr, .. } => match (generated_as, generation_expr) {
+            ColumnOption::Generated {
+                generated_as,
+                generation_expr,
+                ..
+            } => match (generated_as, generation_expr) {
                 (_, Some(expr)) => column.source = ColumnSource::Generated(Arc::new(expr.clone())),
                 (kind, None) => {
                     column.not_null = true;
@@ -117,7 +139,14 @@ fn add_sequence(state: &mut State, pid: i32, relation: &Relation, position: usiz
     let oid = sequence.oid;
     let xid = state.writing_xid(pid);
     let (database, log) = state.database_mut(pid);
-    database.sequences.insert(oid, Sequence { last: 1, called: false, increment: 1 });
+    database.sequences.insert(
+        oid,
+        Sequence {
+            last: 1,
+            called: false,
+            increment: 1,
+        },
+    );
     database.relations.put(log, xid, oid, sequence);
     oid
 }
@@ -126,12 +155,18 @@ fn add_sequence(state: &mut State, pid: i32, relation: &Relation, position: usiz
 pub(crate) fn free_name(state: &State, pid: i32, schema: u32, base: &str) -> String {
     let taken = |name: &str| {
         let view = state.catalog_view(pid);
-        state.database(pid).relation(&state.log, view, schema, name).is_some()
+        state
+            .database(pid)
+            .relation(&state.log, view, schema, name)
+            .is_some()
     };
     if !taken(base) {
         return base.to_owned();
     }
-    (1..).map(|n| format!("{base}{n}")).find(|name| !taken(name)).unwrap_or_else(|| base.to_owned())
+    (1..)
+        .map(|n| format!("{base}{n}"))
+        .find(|name| !taken(name))
+        .unwrap_or_else(|| base.to_owned())
 }
 
 /// The value of a literal, read as this type.
@@ -147,7 +182,10 @@ pub(crate) fn literal(expr: &Expr, ty: &Type) -> Result<Value, PgError> {
             Literal::Null => Ok(Value::Null),
             _ => Err(PgError::unsupported(format!("the partition bound {expr}"))),
         },
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => match &**inner {
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: inner,
+        } => match &**inner {
             Expr::Value(value) => ty.parse_text(&format!("-{}", value.value)),
             _ => Err(PgError::unsupported(format!("the partition bound {expr}"))),
         },

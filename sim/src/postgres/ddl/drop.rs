@@ -68,7 +68,10 @@ fn drop_named(
     }
     state.require_owner(pid, &relation)?;
     if relation.index().is_some_and(|index| index.constraint) && !cascade {
-        let message = format!("cannot drop index {} because a constraint requires it", relation.name);
+        let message = format!(
+            "cannot drop index {} because a constraint requires it",
+            relation.name
+        );
         return Err(PgError::new("2BP01", message).into());
     }
     drop_relation(state, pid, &relation)
@@ -92,8 +95,12 @@ pub(crate) fn drop_relation(state: &mut State, pid: i32, relation: &Relation) ->
         other.index().is_some_and(|index| index.table == relation.oid)
             || other.owned_by.is_some_and(|(table, _)| table == relation.oid)
     };
-    let mut gone: Vec<u32> =
-        database.relations.iter(&state.log, view).filter(|(_, other)| owned(other)).map(|(oid, _)| *oid).collect();
+    let mut gone: Vec<u32> = database
+        .relations
+        .iter(&state.log, view)
+        .filter(|(_, other)| owned(other))
+        .map(|(oid, _)| *oid)
+        .collect();
     gone.push(relation.oid);
     let published: Vec<(u32, _)> = database
         .publications
@@ -124,7 +131,13 @@ pub(crate) fn remove_index(state: &mut State, pid: i32, filenode: u32, index: u3
     }
 }
 
-fn drop_schema(state: &mut State, pid: i32, name: &str, if_exists: bool, cascade: bool) -> Result<(), Interrupt<Wait>> {
+fn drop_schema(
+    state: &mut State,
+    pid: i32,
+    name: &str,
+    if_exists: bool,
+    cascade: bool,
+) -> Result<(), Interrupt<Wait>> {
     let view = state.catalog_view(pid);
     let Some(oid) = state.database(pid).schema(&state.log, view, name) else {
         let message = format!("schema \"{name}\" does not exist");
@@ -135,16 +148,28 @@ fn drop_schema(state: &mut State, pid: i32, name: &str, if_exists: bool, cascade
         return Err(PgError::new("3F000", message).into());
     };
     let role = state.role(pid);
-    let owner = state.database(pid).schemas.get(&state.log, view, &oid).map(|schema| schema.owner);
+    let owner = state
+        .database(pid)
+        .schemas
+        .get(&state.log, view, &oid)
+        .map(|schema| schema.owner);
     if !role.superuser && owner != Some(role.oid) {
         return Err(PgError::new("42501", format!("must be owner of schema {name}")).into());
     }
     let inside = |relation: &&Rc<Relation>| relation.schema == oid && relation.index().is_none();
-    let relations: Vec<Rc<Relation>> =
-        state.database(pid).relations.iter(&state.log, view).map(|(_, r)| r).filter(inside).cloned().collect();
+    let relations: Vec<Rc<Relation>> = state
+        .database(pid)
+        .relations
+        .iter(&state.log, view)
+        .map(|(_, r)| r)
+        .filter(inside)
+        .cloned()
+        .collect();
     if !relations.is_empty() && !cascade {
         let message = format!("cannot drop schema {name} because other objects depend on it");
-        return Err(PgError::new("2BP01", message).with_hint("Use DROP ... CASCADE to drop the dependent objects too.").into());
+        return Err(PgError::new("2BP01", message)
+            .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")
+            .into());
     }
     // All locks first: a statement that waits has changed nothing.
     for relation in &relations {
@@ -179,11 +204,24 @@ pub(crate) fn truncate(state: &mut State, pid: i32, tables: &[ObjectName], resta
         let mut heap = Heap::new(state.options.rows_per_block);
         state.write_wal(64);
         let (database, log) = state.database_mut(pid);
-        for (index, columns) in database.heaps.get(&relation.filenode).map(Heap::unique_columns).unwrap_or_default() {
+        for (index, columns) in database
+            .heaps
+            .get(&relation.filenode)
+            .map(Heap::unique_columns)
+            .unwrap_or_default()
+        {
             heap.add_unique(index, columns);
         }
         database.heaps.insert(filenode, heap);
-        database.relations.put(log, xid, relation.oid, Relation { filenode, ..(*relation).clone() });
+        database.relations.put(
+            log,
+            xid,
+            relation.oid,
+            Relation {
+                filenode,
+                ..(*relation).clone()
+            },
+        );
         if restart {
             let view = state.catalog_view(pid);
             let owned = |r: &Relation| r.owned_by.is_some_and(|(table, _)| table == relation.oid);

@@ -25,7 +25,10 @@ pub(crate) fn tag(text: &str) -> Answer {
 
 /// A NOTICE for the client.
 pub(crate) fn notice(state: &mut State, pid: i32, code: &'static str, message: String) {
-    let notice = PgError { severity: "NOTICE", ..PgError::new(code, message) };
+    let notice = PgError {
+        severity: "NOTICE",
+        ..PgError::new(code, message)
+    };
     state.backend(pid).notices.push(notice);
 }
 
@@ -35,22 +38,41 @@ pub fn run(state: &mut State, pid: i32, command: &Command) -> Option<Answer> {
         Command::CreateTable(create) => create_table::run(state, pid, create),
         Command::AlterTable(alter) => alter_table::run(state, pid, alter),
         Command::CreateIndex(create) => indexes::create(state, pid, create),
-        Command::CreateSchema { name, if_not_exists } => create_table::schema(state, pid, name, *if_not_exists),
-        Command::Drop { kind, if_exists, names, cascade } => drop::run(state, pid, *kind, *if_exists, names, *cascade),
-        Command::Truncate { tables, restart_identity, .. } => drop::truncate(state, pid, tables, *restart_identity),
-        Command::CreatePublication { name, tables, options } => {
-            publications::create(state, pid, name, tables, options)
+        Command::CreateSchema { name, if_not_exists } => {
+            create_table::schema(state, pid, name, *if_not_exists)
         }
+        Command::Drop {
+            kind,
+            if_exists,
+            names,
+            cascade,
+        } => drop::run(state, pid, *kind, *if_exists, names, *cascade),
+        Command::Truncate {
+            tables,
+            restart_identity,
+            ..
+        } => drop::truncate(state, pid, tables, *restart_identity),
+        Command::CreatePublication {
+            name,
+            tables,
+            options,
+        } => publications::create(state, pid, name, tables, options),
         Command::AlterPublication { name, change } => publications::alter(state, pid, name, change),
         Command::DropPublication { if_exists, names } => publications::drop(state, pid, *if_exists, names),
         Command::Vacuum { tables, .. } => vacuum::run(state, pid, tables),
         Command::Checkpoint => tag("CHECKPOINT"),
         Command::CreateDatabase { name, options } => server::create_database(state, pid, name, options),
-        Command::DropDatabase { name, if_exists, force } => server::drop_database(state, pid, name, *if_exists, *force),
+        Command::DropDatabase {
+            name,
+            if_exists,
+            force,
+        } => server::drop_database(state, pid, name, *if_exists, *force),
         Command::CreateRole { name, user, options } => server::create_role(state, pid, name, *user, options),
         Command::AlterRole { name, options } => server::alter_role(state, pid, name, options),
         Command::DropRole { names, if_exists } => server::drop_role(state, pid, names, *if_exists),
-        Command::AlterSystem { setting, value } => server::alter_system(state, pid, setting, value.as_deref()),
+        Command::AlterSystem { setting, value } => {
+            server::alter_system(state, pid, setting, value.as_deref())
+        }
         Command::AlterSettings { .. } => Err(PgError::unsupported("ALTER ROLE or DATABASE … SET").into()),
         Command::Other(statement) => server::other(state, pid, statement),
         _ => return None,

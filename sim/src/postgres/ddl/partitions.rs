@@ -10,29 +10,46 @@ use crate::postgres::sql::names;
 /// Reads `PARTITION BY RANGE (a, b)`.
 pub(crate) fn key(relation: &Relation, by: &Expr) -> Result<PartitionKey, PgError> {
     let unsupported = || PgError::unsupported(format!("PARTITION BY {by}"));
-    let Expr::Function(function) = by else { return Err(unsupported()) };
+    let Expr::Function(function) = by else {
+        return Err(unsupported());
+    };
     let strategy = match names::last(&function.name).as_str() {
         "range" => Strategy::Range,
         "list" => Strategy::List,
         "hash" => Strategy::Hash,
         _ => return Err(unsupported()),
     };
-    let FunctionArguments::List(list) = &function.args else { return Err(unsupported()) };
+    let FunctionArguments::List(list) = &function.args else {
+        return Err(unsupported());
+    };
     let mut columns = Vec::new();
     for argument in &list.args {
         let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(ident))) = argument else {
             return Err(unsupported());
         };
         let name = names::fold(ident);
-        let missing = || PgError::new("42703", format!("column \"{name}\" named in partition key does not exist"));
+        let missing = || {
+            PgError::new(
+                "42703",
+                format!("column \"{name}\" named in partition key does not exist"),
+            )
+        };
         columns.push(relation.column(&name).ok_or_else(missing)?);
     }
     Ok(PartitionKey { strategy, columns })
 }
 
 /// Reads `FOR VALUES …`.
-pub(crate) fn bound(parent: &Relation, key: &PartitionKey, values: Option<&ForValues>) -> Result<Bound, PgError> {
-    let ty = |at: usize| parent.columns[key.columns[at.min(key.columns.len() - 1)]].ty.clone();
+pub(crate) fn bound(
+    parent: &Relation,
+    key: &PartitionKey,
+    values: Option<&ForValues>,
+) -> Result<Bound, PgError> {
+    let ty = |at: usize| {
+        parent.columns[key.columns[at.min(key.columns.len() - 1)]]
+            .ty
+            .clone()
+    };
     let limits = |values: &[PartitionBoundValue]| -> Result<Vec<Limit>, PgError> {
         let limit = |(at, value): (usize, &PartitionBoundValue)| {
             Ok(match value {
@@ -44,9 +61,11 @@ pub(crate) fn bound(parent: &Relation, key: &PartitionKey, values: Option<&ForVa
         values.iter().enumerate().map(limit).collect()
     };
     Ok(match values {
-        Some(ForValues::In(list)) => {
-            Bound::List(list.iter().map(|expr| literal(expr, &ty(0))).collect::<Result<_, _>>()?)
-        }
+        Some(ForValues::In(list)) => Bound::List(
+            list.iter()
+                .map(|expr| literal(expr, &ty(0)))
+                .collect::<Result<_, _>>()?,
+        ),
         Some(ForValues::From { from, to }) => Bound::Range(limits(from)?, limits(to)?),
         Some(ForValues::With { modulus, remainder }) => Bound::Hash(*modulus, *remainder),
         Some(ForValues::Default) | None => Bound::Default,

@@ -17,12 +17,18 @@ use crate::postgres::waits::Wait;
 
 type Options = [(String, Option<String>)];
 
-fn resolve(state: &mut State, pid: i32, names: &[ObjectName]) -> Result<BTreeMap<u32, Option<Vec<String>>>, Interrupt<Wait>> {
+fn resolve(
+    state: &mut State,
+    pid: i32,
+    names: &[ObjectName],
+) -> Result<BTreeMap<u32, Option<Vec<String>>>, Interrupt<Wait>> {
     let mut tables = BTreeMap::new();
     for name in names {
         let relation = state.locked_table(pid, name, LockMode::ShareUpdateExclusive)?;
         state.require_owner(pid, &relation)?;
-        if relation.persistence != 'p' || !matches!(relation.kind, RelationKind::Table | RelationKind::Partitioned(_)) {
+        if relation.persistence != 'p'
+            || !matches!(relation.kind, RelationKind::Table | RelationKind::Partitioned(_))
+        {
             let message = format!("cannot add relation \"{}\" to publication", relation.name);
             let detail = match relation.persistence {
                 'p' => "This operation is not supported for sequences.",
@@ -42,9 +48,14 @@ fn apply_options(publication: &mut Publication, options: &Options) -> Result<(),
                 let value = value.as_deref().unwrap_or_default();
                 publication.publishes = [false; 4];
                 for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-                    let index = ["insert", "update", "delete", "truncate"].iter().position(|known| *known == word);
+                    let index = ["insert", "update", "delete", "truncate"]
+                        .iter()
+                        .position(|known| *known == word);
                     let unknown = || {
-                        PgError::new("42601", format!("unrecognized value for publication option \"publish\": \"{word}\""))
+                        PgError::new(
+                            "42601",
+                            format!("unrecognized value for publication option \"publish\": \"{word}\""),
+                        )
                     };
                     publication.publishes[index.ok_or_else(unknown)?] = true;
                 }
@@ -52,7 +63,12 @@ fn apply_options(publication: &mut Publication, options: &Options) -> Result<(),
             "publish_via_partition_root" => {
                 publication.via_root = matches!(value.as_deref(), None | Some("true" | "on" | "1"));
             }
-            _ => return Err(PgError::new("42601", format!("unrecognized publication parameter: \"{name}\""))),
+            _ => {
+                return Err(PgError::new(
+                    "42601",
+                    format!("unrecognized publication parameter: \"{name}\""),
+                ));
+            }
         }
     }
     Ok(())
@@ -60,14 +76,24 @@ fn apply_options(publication: &mut Publication, options: &Options) -> Result<(),
 
 fn find(state: &State, pid: i32, name: &str) -> Result<(u32, Rc<Publication>), PgError> {
     let view = state.catalog_view(pid);
-    let found = state.database(pid).publications.iter(&state.log, view).find(|(_, p)| p.name == name);
+    let found = state
+        .database(pid)
+        .publications
+        .iter(&state.log, view)
+        .find(|(_, p)| p.name == name);
     let missing = || PgError::new("42704", format!("publication \"{name}\" does not exist"));
-    found.map(|(oid, publication)| (*oid, Rc::clone(publication))).ok_or_else(missing)
+    found
+        .map(|(oid, publication)| (*oid, Rc::clone(publication)))
+        .ok_or_else(missing)
 }
 
 fn wait_for_others(state: &State, pid: i32, name: &str) -> Result<(), Interrupt<Wait>> {
     let own = state.own_xid(pid);
-    match state.database(pid).publications.changing_where(&state.log, own, |p| p.name == name) {
+    match state
+        .database(pid)
+        .publications
+        .changing_where(&state.log, own, |p| p.name == name)
+    {
         Some(xid) => Err(Interrupt::Wait(Wait::transaction(xid))),
         None => Ok(()),
     }
@@ -78,7 +104,10 @@ fn require_owner(state: &State, pid: i32, publication: &Publication) -> Result<(
     if role.superuser || role.oid == publication.owner {
         return Ok(());
     }
-    Err(PgError::new("42501", format!("must be owner of publication {}", publication.name)))
+    Err(PgError::new(
+        "42501",
+        format!("must be owner of publication {}", publication.name),
+    ))
 }
 
 fn put(state: &mut State, pid: i32, oid: u32, publication: Publication) {
@@ -89,7 +118,13 @@ fn put(state: &mut State, pid: i32, oid: u32, publication: Publication) {
 }
 
 /// `CREATE PUBLICATION`.
-pub(crate) fn create(state: &mut State, pid: i32, name: &str, tables: &PublicationTables, options: &Options) -> Answer {
+pub(crate) fn create(
+    state: &mut State,
+    pid: i32,
+    name: &str,
+    tables: &PublicationTables,
+    options: &Options,
+) -> Answer {
     let role = state.role(pid);
     let (owner, superuser) = (role.oid, role.superuser);
     if !superuser && owner != state.database(pid).owner {
@@ -102,7 +137,9 @@ pub(crate) fn create(state: &mut State, pid: i32, name: &str, tables: &Publicati
     }
     let (all_tables, tables) = match tables {
         PublicationTables::All if !superuser => {
-            return Err(PgError::new("42501", "must be superuser to create FOR ALL TABLES publication").into());
+            return Err(
+                PgError::new("42501", "must be superuser to create FOR ALL TABLES publication").into(),
+            );
         }
         PublicationTables::All => (true, BTreeMap::new()),
         PublicationTables::Tables(names) => (false, resolve(state, pid, names)?),
@@ -133,7 +170,8 @@ pub(crate) fn alter(state: &mut State, pid: i32, name: &str, change: &Publicatio
             for (table, columns) in resolve(state, pid, names)? {
                 if publication.tables.insert(table, columns).is_some() {
                     let relation = state.regclass(pid, table).unwrap_or_default();
-                    let message = format!("relation \"{relation}\" is already member of publication \"{name}\"");
+                    let message =
+                        format!("relation \"{relation}\" is already member of publication \"{name}\"");
                     return Err(PgError::new("42710", message).into());
                 }
             }

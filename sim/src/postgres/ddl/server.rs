@@ -1,6 +1,8 @@
 //! Databases, roles, server settings, rights and comments.
 
-use sqlparser::ast::{CommentObject, Grant, GranteeName, GranteesType, GrantObjects, Privileges, Revoke, Statement};
+use sqlparser::ast::{
+    CommentObject, Grant, GrantObjects, GranteeName, GranteesType, Privileges, Revoke, Statement,
+};
 
 use super::{Answer, notice, tag};
 use crate::postgres::backend_row::{Backend, Kind};
@@ -13,21 +15,40 @@ use crate::postgres::sql::names;
 use crate::postgres::state::State;
 
 fn require(may: bool, what: &str) -> Result<(), PgError> {
-    if may { Ok(()) } else { Err(PgError::new("42501", format!("permission denied to {what}"))) }
+    if may {
+        Ok(())
+    } else {
+        Err(PgError::new("42501", format!("permission denied to {what}")))
+    }
 }
 
 /// The number after a word among options.
 fn number(options: &[String], word: &str) -> Option<i64> {
-    let at = options.iter().position(|option| option.eq_ignore_ascii_case(word))?;
-    let rest: String = options[at + 1..].iter().filter(|o| *o != "=").take(2).map(String::as_str).collect();
-    let end = rest.char_indices().find(|(i, c)| !(c.is_ascii_digit() || (*i == 0 && *c == '-'))).map_or(rest.len(), |(i, _)| i);
+    let at = options
+        .iter()
+        .position(|option| option.eq_ignore_ascii_case(word))?;
+    let rest: String = options[at + 1..]
+        .iter()
+        .filter(|o| *o != "=")
+        .take(2)
+        .map(String::as_str)
+        .collect();
+    let end = rest
+        .char_indices()
+        .find(|(i, c)| !(c.is_ascii_digit() || (*i == 0 && *c == '-')))
+        .map_or(rest.len(), |(i, _)| i);
     rest[..end].parse().ok()
 }
 
 /// The word after a word among options.
 fn word<'a>(options: &'a [String], word: &str) -> Option<&'a str> {
-    let at = options.iter().position(|option| option.eq_ignore_ascii_case(word))?;
-    options[at + 1..].iter().map(String::as_str).find(|option| *option != "=")
+    let at = options
+        .iter()
+        .position(|option| option.eq_ignore_ascii_case(word))?;
+    options[at + 1..]
+        .iter()
+        .map(String::as_str)
+        .find(|option| *option != "=")
 }
 
 /// `CREATE DATABASE`.
@@ -63,24 +84,42 @@ pub(crate) fn drop_database(state: &mut State, pid: i32, name: &str, if_exists: 
     if !role.superuser && role.oid != database.owner {
         return Err(PgError::new("42501", format!("must be owner of database {name}")).into());
     }
-    if state.slots.iter().any(|slot| slot.database == oid && slot.active_pid.is_some()) {
+    if state
+        .slots
+        .iter()
+        .any(|slot| slot.database == oid && slot.active_pid.is_some())
+    {
         let message = format!("database \"{name}\" is used by an active logical replication slot");
         return Err(PgError::new("55006", message).into());
     }
     let inside = |b: &&Backend| b.database == name && !matches!(b.kind, Kind::Starting | Kind::OutOfBand);
-    let sessions: Vec<i32> = state.backends.values().filter(inside).map(|backend| backend.pid).collect();
+    let sessions: Vec<i32> = state
+        .backends
+        .values()
+        .filter(inside)
+        .map(|backend| backend.pid)
+        .collect();
     if !sessions.is_empty() {
         if force {
-            sessions.iter().for_each(|session| state.signal_terminate(*session));
+            sessions
+                .iter()
+                .for_each(|session| state.signal_terminate(*session));
         }
         if !force || sessions.contains(&pid) {
             let message = format!("database \"{name}\" is being accessed by other users");
             return Err(PgError::new("55006", message).into());
         }
         let at = state.now() + std::time::Duration::from_secs(5);
-        return Err(crate::postgres::sql::host::Interrupt::Wait(crate::postgres::waits::Wait::BackendExit { at }));
+        return Err(crate::postgres::sql::host::Interrupt::Wait(
+            crate::postgres::waits::Wait::BackendExit { at },
+        ));
     }
-    let slots: Vec<String> = state.slots.iter().filter(|slot| slot.database == oid).map(|slot| slot.name.clone()).collect();
+    let slots: Vec<String> = state
+        .slots
+        .iter()
+        .filter(|slot| slot.database == oid)
+        .map(|slot| slot.name.clone())
+        .collect();
     for slot in &slots {
         state.slots.remove(slot);
     }
@@ -102,7 +141,12 @@ fn role_options(role: &mut Role, options: &[String]) -> Result<(), PgError> {
             "NOCREATEDB" => role.create_database = false,
             "CREATEROLE" => role.create_role = true,
             "NOCREATEROLE" => role.create_role = false,
-            "PASSWORD" => role.password = words.next().filter(|word| !word.eq_ignore_ascii_case("null")).cloned(),
+            "PASSWORD" => {
+                role.password = words
+                    .next()
+                    .filter(|word| !word.eq_ignore_ascii_case("null"))
+                    .cloned()
+            }
             "CONNECTION" => {
                 role.connection_limit = number(options, "limit").unwrap_or(-1);
                 words.by_ref().take(2).for_each(drop);
@@ -112,7 +156,12 @@ fn role_options(role: &mut Role, options: &[String]) -> Result<(), PgError> {
                 role.member_of.extend(words.next().cloned());
             }
             "WITH" | "ENCRYPTED" | "INHERIT" | "NOINHERIT" | "BYPASSRLS" | "NOBYPASSRLS" => {}
-            other => return Err(PgError::new("42601", format!("unrecognized role option \"{}\"", other.to_lowercase()))),
+            other => {
+                return Err(PgError::new(
+                    "42601",
+                    format!("unrecognized role option \"{}\"", other.to_lowercase()),
+                ));
+            }
         }
     }
     Ok(())
@@ -120,12 +169,18 @@ fn role_options(role: &mut Role, options: &[String]) -> Result<(), PgError> {
 
 /// `CREATE ROLE`, `CREATE USER`.
 pub(crate) fn create_role(state: &mut State, pid: i32, name: &str, user: bool, options: &[String]) -> Answer {
-    require(state.role(pid).superuser || state.role(pid).create_role, "create role")?;
+    require(
+        state.role(pid).superuser || state.role(pid).create_role,
+        "create role",
+    )?;
     if state.roles.contains_key(name) {
         return Err(PgError::new("42710", format!("role \"{name}\" already exists")).into());
     }
     let oid = state.new_oid();
-    let mut role = Role { login: user, ..Role::ordinary(oid) };
+    let mut role = Role {
+        login: user,
+        ..Role::ordinary(oid)
+    };
     role_options(&mut role, options)?;
     state.roles.insert(name.to_owned(), role);
     tag("CREATE ROLE")
@@ -133,7 +188,10 @@ pub(crate) fn create_role(state: &mut State, pid: i32, name: &str, user: bool, o
 
 /// `ALTER ROLE`.
 pub(crate) fn alter_role(state: &mut State, pid: i32, name: &str, options: &[String]) -> Answer {
-    require(state.role(pid).superuser || state.role(pid).create_role, "alter role")?;
+    require(
+        state.role(pid).superuser || state.role(pid).create_role,
+        "alter role",
+    )?;
     let missing = || PgError::new("42704", format!("role \"{name}\" does not exist"));
     role_options(state.roles.get_mut(name).ok_or_else(missing)?, options)?;
     tag("ALTER ROLE")
@@ -141,7 +199,10 @@ pub(crate) fn alter_role(state: &mut State, pid: i32, name: &str, options: &[Str
 
 /// `DROP ROLE`. A session of it goes on.
 pub(crate) fn drop_role(state: &mut State, pid: i32, names: &[String], if_exists: bool) -> Answer {
-    require(state.role(pid).superuser || state.role(pid).create_role, "drop role")?;
+    require(
+        state.role(pid).superuser || state.role(pid).create_role,
+        "drop role",
+    )?;
     for name in names {
         if state.roles.remove(name).is_none() {
             let message = format!("role \"{name}\" does not exist");
@@ -169,7 +230,9 @@ pub(crate) fn alter_system(state: &mut State, pid: i32, setting: &str, value: Op
         return Err(PgError::unsupported("ALTER SYSTEM of a setting that needs a restart").into());
     }
     match value {
-        Some(value) => state.settings.insert(definition.name, settings::parse(definition, value)?),
+        Some(value) => state
+            .settings
+            .insert(definition.name, settings::parse(definition, value)?),
         None => state.settings.remove(definition.name),
     };
     tag("ALTER SYSTEM")
@@ -178,29 +241,51 @@ pub(crate) fn alter_system(state: &mut State, pid: i32, setting: &str, value: Op
 /// GRANT, REVOKE and COMMENT; anything else is not supported.
 pub(crate) fn other(state: &mut State, pid: i32, statement: &Statement) -> Answer {
     match statement {
-        Statement::Grant(Grant { privileges, objects: Some(objects), grantees, .. }) => {
+        Statement::Grant(Grant {
+            privileges,
+            objects: Some(objects),
+            grantees,
+            ..
+        }) => {
             let to = grantees.iter().map(grantee).collect::<Result<Vec<_>, _>>()?;
             change_rights(state, pid, privileges, objects, &to, true)?;
             tag("GRANT")
         }
-        Statement::Revoke(Revoke { privileges, objects: Some(objects), grantees, .. }) => {
+        Statement::Revoke(Revoke {
+            privileges,
+            objects: Some(objects),
+            grantees,
+            ..
+        }) => {
             let from = grantees.iter().map(grantee).collect::<Result<Vec<_>, _>>()?;
             change_rights(state, pid, privileges, objects, &from, false)?;
             tag("REVOKE")
         }
         Statement::Analyze(_) => tag("ANALYZE"),
-        Statement::Comment { object_type, object_name, comment, .. } => {
+        Statement::Comment {
+            object_type,
+            object_name,
+            comment,
+            ..
+        } => {
             let parts = names::parts(object_name);
             let (table, column) = match object_type {
                 CommentObject::Table => (parts.as_slice(), None),
                 CommentObject::Column if parts.len() > 1 => (&parts[..parts.len() - 1], parts.last()),
                 _ => return Err(PgError::unsupported(statement).into()),
             };
-            let relation = state.find(pid, table).ok_or_else(|| PgError::undefined_table(&table.join(".")))?;
+            let relation = state
+                .find(pid, table)
+                .ok_or_else(|| PgError::undefined_table(&table.join(".")))?;
             state.require_owner(pid, &relation)?;
             let number = match column {
                 None => 0,
-                Some(name) => relation.column(name).ok_or_else(|| PgError::undefined_column(name))? as i32 + 1,
+                Some(name) => {
+                    relation
+                        .column(name)
+                        .ok_or_else(|| PgError::undefined_column(name))? as i32
+                        + 1
+                }
             };
             let comments = &mut state.database_mut(pid).0.comments;
             match comment {
@@ -223,7 +308,15 @@ fn grantee(grantee: &sqlparser::ast::Grantee) -> Result<String, PgError> {
     }
 }
 
-const TABLE_RIGHTS: [&str; 7] = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
+const TABLE_RIGHTS: [&str; 7] = [
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "TRUNCATE",
+    "REFERENCES",
+    "TRIGGER",
+];
 
 fn change_rights(
     state: &mut State,
@@ -238,7 +331,10 @@ fn change_rights(
     };
     let rights: Vec<String> = match privileges {
         Privileges::All { .. } => TABLE_RIGHTS.map(str::to_owned).into(),
-        Privileges::Actions(actions) => actions.iter().map(|action| action.to_string().to_uppercase()).collect(),
+        Privileges::Actions(actions) => actions
+            .iter()
+            .map(|action| action.to_string().to_uppercase())
+            .collect(),
     };
     for table in tables {
         let relation = state.table(pid, table)?;
@@ -246,7 +342,9 @@ fn change_rights(
         let mut changed: Relation = (*relation).clone();
         for role in roles {
             for right in &rights {
-                changed.grants.retain(|grant| !(grant.0 == *role && grant.1 == *right));
+                changed
+                    .grants
+                    .retain(|grant| !(grant.0 == *role && grant.1 == *right));
                 if give {
                     changed.grants.push((role.clone(), right.clone()));
                 }

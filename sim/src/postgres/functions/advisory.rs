@@ -12,18 +12,34 @@ fn tag(call: &Call<'_>) -> Result<LockTag, PgError> {
     match (call.arguments.len(), call.int(0), call.int(1)) {
         (1, Some(key), _) => {
             let (class, object) = ((key as u64 >> 32) as u32, key as u32);
-            Ok(LockTag::Advisory { database, class, object, sub: 1 })
+            Ok(LockTag::Advisory {
+                database,
+                class,
+                object,
+                sub: 1,
+            })
         }
-        (2, Some(class), Some(object)) => {
-            Ok(LockTag::Advisory { database, class: class as u32, object: object as u32, sub: 2 })
-        }
+        (2, Some(class), Some(object)) => Ok(LockTag::Advisory {
+            database,
+            class: class as u32,
+            object: object as u32,
+            sub: 2,
+        }),
         _ => Err(PgError::undefined_function(call.name)),
     }
 }
 
 fn how(name: &str) -> (LockMode, Keep) {
-    let mode = if name.ends_with("_shared") { LockMode::Share } else { LockMode::Exclusive };
-    let keep = if name.contains("_xact_") { Keep::Transaction } else { Keep::Session };
+    let mode = if name.ends_with("_shared") {
+        LockMode::Share
+    } else {
+        LockMode::Exclusive
+    };
+    let keep = if name.contains("_xact_") {
+        Keep::Transaction
+    } else {
+        Keep::Session
+    };
     (mode, keep)
 }
 
@@ -54,7 +70,10 @@ pub fn unlock(call: &mut Call<'_>) -> Answer {
         }
         None => {
             let message = format!("you don't own a lock of type {}", mode.name());
-            let warning = PgError { severity: "WARNING", ..PgError::new("01000", message) };
+            let warning = PgError {
+                severity: "WARNING",
+                ..PgError::new("01000", message)
+            };
             call.state.backend(call.pid).notices.push(warning);
             Ok(false.into())
         }

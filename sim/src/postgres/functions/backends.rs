@@ -17,7 +17,13 @@ fn void() -> Value {
 /// `pg_blocking_pids(pid)`.
 pub fn pg_blocking_pids(call: &mut Call<'_>) -> Answer {
     let pid = call.int(0).unwrap_or(0) as i32;
-    let pids = call.state.locks.blockers(pid).into_iter().map(Value::from).collect();
+    let pids = call
+        .state
+        .locks
+        .blockers(pid)
+        .into_iter()
+        .map(Value::from)
+        .collect();
     Ok(Value::Array(pids))
 }
 
@@ -33,7 +39,9 @@ pub fn pg_sleep(call: &mut Call<'_>) -> Answer {
                 Some(value) => value.as_f64(),
                 None => None,
             };
-            let Some(seconds) = seconds else { return Ok(Value::Null) };
+            let Some(seconds) = seconds else {
+                return Ok(Value::Null);
+            };
             now + Duration::from_secs_f64(seconds.max(0.0))
         }
     };
@@ -41,15 +49,25 @@ pub fn pg_sleep(call: &mut Call<'_>) -> Answer {
         return Ok(void());
     }
     *call.pending = Some(Pending::Sleep(at));
-    Err(Interrupt::Wait(Wait::Until { at, event: Some(WaitEvent::PgSleep) }))
+    Err(Interrupt::Wait(Wait::Until {
+        at,
+        event: Some(WaitEvent::PgSleep),
+    }))
 }
 
 /// Whether the caller may signal this backend (OB-88); `None` when there is no such backend.
 fn may_signal(call: &mut Call<'_>, pid: i32, verb: &str) -> Result<bool, PgError> {
-    let target = call.state.backends.get(&pid).filter(|b| b.kind != Kind::OutOfBand && b.kind != Kind::Starting);
+    let target = call
+        .state
+        .backends
+        .get(&pid)
+        .filter(|b| b.kind != Kind::OutOfBand && b.kind != Kind::Starting);
     let Some(target) = target.map(|backend| backend.role.clone()) else {
         let message = format!("PID {pid} is not a PostgreSQL backend process");
-        call.state.backend(call.pid).notices.push(PgError { severity: "WARNING", ..PgError::new("01000", message) });
+        call.state.backend(call.pid).notices.push(PgError {
+            severity: "WARNING",
+            ..PgError::new("01000", message)
+        });
         return Ok(false);
     };
     let role = call.state.role(call.pid);
@@ -64,14 +82,20 @@ fn may_signal(call: &mut Call<'_>, pid: i32, verb: &str) -> Result<bool, PgError
     if own || role.member_of.iter().any(|group| group == "pg_signal_backend") {
         return Ok(true);
     }
-    let what = if verb == "cancel" { "query is being canceled" } else { "process is being terminated" };
+    let what = if verb == "cancel" {
+        "query is being canceled"
+    } else {
+        "process is being terminated"
+    };
     let message = format!("must be a member of the role whose {what} or member of pg_signal_backend");
     Err(PgError::new("42501", message))
 }
 
 /// `pg_cancel_backend(pid)`.
 pub fn pg_cancel_backend(call: &mut Call<'_>) -> Answer {
-    let Some(pid) = call.int(0).map(|pid| pid as i32) else { return Ok(Value::Null) };
+    let Some(pid) = call.int(0).map(|pid| pid as i32) else {
+        return Ok(Value::Null);
+    };
     if !may_signal(call, pid, "cancel")? {
         return Ok(false.into());
     }
@@ -92,10 +116,15 @@ pub fn pg_terminate_backend(call: &mut Call<'_>) -> Answer {
         }
         let millis = call.int(1).unwrap_or(0);
         let message = format!("backend with PID {pid} did not terminate within {millis} milliseconds");
-        call.state.backend(call.pid).notices.push(PgError { severity: "WARNING", ..PgError::new("01000", message) });
+        call.state.backend(call.pid).notices.push(PgError {
+            severity: "WARNING",
+            ..PgError::new("01000", message)
+        });
         return Ok(false.into());
     }
-    let Some(pid) = call.int(0).map(|pid| pid as i32) else { return Ok(Value::Null) };
+    let Some(pid) = call.int(0).map(|pid| pid as i32) else {
+        return Ok(Value::Null);
+    };
     let timeout = call.int(1).unwrap_or(0);
     if timeout < 0 {
         return Err(PgError::new("22003", "\"timeout\" must not be negative").into());
@@ -111,4 +140,3 @@ pub fn pg_terminate_backend(call: &mut Call<'_>) -> Answer {
     *call.pending = Some(Pending::Termination(pid, until));
     Err(Interrupt::Wait(Wait::BackendExit { at: until }))
 }
-

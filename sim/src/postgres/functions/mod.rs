@@ -138,7 +138,10 @@ const PURE: &[(&str, Function)] = &[
     ("pg_is_in_recovery", session::pg_is_in_recovery),
     ("pg_postmaster_start_time", time::start),
     ("pg_relation_filenode", relations::pg_relation_filenode),
-    ("pg_relation_is_publishable", relations::pg_relation_is_publishable),
+    (
+        "pg_relation_is_publishable",
+        relations::pg_relation_is_publishable,
+    ),
     ("pg_relation_size", relations::pg_relation_size),
     ("pg_table_is_visible", relations::pg_table_is_visible),
     ("pg_table_size", relations::pg_relation_size),
@@ -184,7 +187,9 @@ const CHANGING: &[(&str, Function)] = &[
 
 fn find(name: &str) -> Option<(Function, bool)> {
     let of = |table: &[(&str, Function)]| table.iter().find(|(known, _)| *known == name).map(|(_, f)| *f);
-    of(PURE).map(|f| (f, true)).or_else(|| of(CHANGING).map(|f| (f, false)))
+    of(PURE)
+        .map(|f| (f, true))
+        .or_else(|| of(CHANGING).map(|f| (f, false)))
 }
 
 /// Whether there is such a function here.
@@ -201,7 +206,21 @@ pub fn is_pure(name: &str) -> bool {
 ///
 /// # Errors
 /// Its error, or its wait.
-pub fn call(state: &mut State, pid: i32, name: &str, arguments: &[Value], pending: &mut Option<Pending>) -> Answer {
-    let Some((function, _)) = find(name) else { return Err(PgError::undefined_function(name).into()) };
-    function(&mut Call { state, pid, name, arguments, pending })
+pub fn call(
+    state: &mut State,
+    pid: i32,
+    name: &str,
+    arguments: &[Value],
+    pending: &mut Option<Pending>,
+) -> Answer {
+    let Some((function, _)) = find(name) else {
+        return Err(PgError::undefined_function(name).into());
+    };
+    function(&mut Call {
+        state,
+        pid,
+        name,
+        arguments,
+        pending,
+    })
 }

@@ -23,9 +23,15 @@ pub fn pg_relation_size(call: &mut Call<'_>) -> Answer {
 
 /// `pg_indexes_size`.
 pub fn pg_indexes_size(call: &mut Call<'_>) -> Answer {
-    let Some(oid) = call.relation(0) else { return Ok(Value::Null) };
+    let Some(oid) = call.relation(0) else {
+        return Ok(Value::Null);
+    };
     let view = call.state.catalog_view(call.pid);
-    let indexes = call.state.database(call.pid).indexes(&call.state.log, view, oid).len();
+    let indexes = call
+        .state
+        .database(call.pid)
+        .indexes(&call.state.log, view, oid)
+        .len();
     Ok(Value::Int(indexes as i64 * 8192))
 }
 
@@ -38,14 +44,18 @@ pub fn pg_total_relation_size(call: &mut Call<'_>) -> Answer {
 
 /// `pg_relation_filenode`.
 pub fn pg_relation_filenode(call: &mut Call<'_>) -> Answer {
-    let relation = call.relation(0).and_then(|oid| call.state.relation(call.pid, oid));
+    let relation = call
+        .relation(0)
+        .and_then(|oid| call.state.relation(call.pid, oid));
     let stored = relation.filter(|relation| !matches!(relation.kind, RelationKind::Partitioned(_)));
     Ok(stored.map(|relation| relation.filenode).into())
 }
 
 /// `pg_relation_is_publishable`.
 pub fn pg_relation_is_publishable(call: &mut Call<'_>) -> Answer {
-    let relation = call.relation(0).and_then(|oid| call.state.relation(call.pid, oid));
+    let relation = call
+        .relation(0)
+        .and_then(|oid| call.state.relation(call.pid, oid));
     let publishable = relation.map(|r| r.persistence == 'p' && matches!(r.relkind(), 'r' | 'p'));
     Ok(publishable.into())
 }
@@ -57,30 +67,43 @@ pub fn pg_get_expr(call: &mut Call<'_>) -> Answer {
 
 /// `pg_get_constraintdef(oid)`.
 pub fn pg_get_constraintdef(call: &mut Call<'_>) -> Answer {
-    let text = call.int(0).and_then(|oid| definitions::constraint(call.state, call.pid, oid as u32));
+    let text = call
+        .int(0)
+        .and_then(|oid| definitions::constraint(call.state, call.pid, oid as u32));
     Ok(text.into())
 }
 
 /// `pg_get_indexdef(oid)`.
 pub fn pg_get_indexdef(call: &mut Call<'_>) -> Answer {
-    Ok(call.relation(0).and_then(|oid| definitions::index(call.state, call.pid, oid)).into())
+    Ok(call
+        .relation(0)
+        .and_then(|oid| definitions::index(call.state, call.pid, oid))
+        .into())
 }
 
 /// `pg_get_partkeydef(oid)`.
 pub fn pg_get_partkeydef(call: &mut Call<'_>) -> Answer {
-    Ok(call.relation(0).and_then(|oid| definitions::partition_key(call.state, call.pid, oid)).into())
+    Ok(call
+        .relation(0)
+        .and_then(|oid| definitions::partition_key(call.state, call.pid, oid))
+        .into())
 }
 
 /// `pg_get_userbyid(oid)`.
 pub fn pg_get_userbyid(call: &mut Call<'_>) -> Answer {
-    let Some(oid) = call.int(0) else { return Ok(Value::Null) };
+    let Some(oid) = call.int(0) else {
+        return Ok(Value::Null);
+    };
     let name = call.state.role_name(oid as u32).map(str::to_owned);
     Ok(name.unwrap_or_else(|| format!("unknown (OID={oid})")).into())
 }
 
 /// `pg_table_is_visible(oid)`.
 pub fn pg_table_is_visible(call: &mut Call<'_>) -> Answer {
-    let Some(relation) = call.relation(0).and_then(|oid| call.state.relation(call.pid, oid)) else {
+    let Some(relation) = call
+        .relation(0)
+        .and_then(|oid| call.state.relation(call.pid, oid))
+    else {
         return Ok(Value::Null);
     };
     let found = call.state.find(call.pid, std::slice::from_ref(&relation.name));
@@ -89,9 +112,21 @@ pub fn pg_table_is_visible(call: &mut Call<'_>) -> Answer {
 
 /// `obj_description(oid, catalog)`, `col_description(oid, column)`.
 pub fn comment(call: &mut Call<'_>) -> Answer {
-    let Some(oid) = call.relation(0) else { return Ok(Value::Null) };
-    let column = if call.name == "col_description" { call.int(1).unwrap_or(0) as i32 } else { 0 };
-    Ok(call.state.database(call.pid).comments.get(&(oid, column)).cloned().into())
+    let Some(oid) = call.relation(0) else {
+        return Ok(Value::Null);
+    };
+    let column = if call.name == "col_description" {
+        call.int(1).unwrap_or(0) as i32
+    } else {
+        0
+    };
+    Ok(call
+        .state
+        .database(call.pid)
+        .comments
+        .get(&(oid, column))
+        .cloned()
+        .into())
 }
 
 /// The role that the optional first argument names, and where the other arguments begin.
@@ -103,7 +138,9 @@ fn role_argument(call: &Call<'_>, others: usize) -> Result<(String, usize), PgEr
         Some(Value::Text(text)) => text.to_string(),
         Some(value) => {
             let oid = value.as_int().unwrap_or(0) as u32;
-            call.state.role_name(oid).map_or_else(|| oid.to_string(), str::to_owned)
+            call.state
+                .role_name(oid)
+                .map_or_else(|| oid.to_string(), str::to_owned)
         }
         None => String::new(),
     };
@@ -116,17 +153,28 @@ fn role_argument(call: &Call<'_>, others: usize) -> Result<(String, usize), PgEr
 /// `has_table_privilege([role,] table, privilege)`; several privileges in one text: any of them.
 pub fn has_table_privilege(call: &mut Call<'_>) -> Answer {
     let (role, at) = role_argument(call, 2)?;
-    let Some(relation) = call.relation(at).and_then(|oid| call.state.relation(call.pid, oid)) else {
+    let Some(relation) = call
+        .relation(at)
+        .and_then(|oid| call.state.relation(call.pid, oid))
+    else {
         if let Some(Value::Text(name)) = call.arguments.get(at) {
             return Err(PgError::undefined_table(name).into());
         }
         return Ok(Value::Null);
     };
     let wanted = call.text(at + 1).unwrap_or_default();
-    let role_row = call.state.roles.get(&role).unwrap_or(&crate::postgres::roles::NOBODY);
+    let role_row = call
+        .state
+        .roles
+        .get(&role)
+        .unwrap_or(&crate::postgres::roles::NOBODY);
     let may = |privilege: &str| {
         let word = privilege.trim().to_ascii_uppercase();
-        role_row.may(&role, &relation, word.strip_suffix(" WITH GRANT OPTION").unwrap_or(&word))
+        role_row.may(
+            &role,
+            &relation,
+            word.strip_suffix(" WITH GRANT OPTION").unwrap_or(&word),
+        )
     };
     Ok(wanted.split(',').any(may).into())
 }
@@ -147,9 +195,16 @@ pub fn has_database_privilege(call: &mut Call<'_>) -> Answer {
         return Err(PgError::new("3D000", format!("database \"{name}\" does not exist")).into());
     };
     let wanted = call.text(at + 1).unwrap_or_default().to_ascii_uppercase();
-    let role = call.state.roles.get(&role).unwrap_or(&crate::postgres::roles::NOBODY);
+    let role = call
+        .state
+        .roles
+        .get(&role)
+        .unwrap_or(&crate::postgres::roles::NOBODY);
     let owner = role.superuser || role.oid == database.owner;
-    Ok(wanted.split(',').any(|privilege| owner || !privilege.trim().starts_with("CREATE")).into())
+    Ok(wanted
+        .split(',')
+        .any(|privilege| owner || !privilege.trim().starts_with("CREATE"))
+        .into())
 }
 
 /// `has_schema_privilege([role,] schema, privilege)`: CREATE is the owner's; USAGE the owner's too, but everybody's in
@@ -169,10 +224,17 @@ pub fn has_schema_privilege(call: &mut Call<'_>) -> Answer {
         return Err(PgError::new("3F000", format!("schema \"{name}\" does not exist")).into());
     };
     let wanted = call.text(at + 1).unwrap_or_default().to_ascii_uppercase();
-    let role = call.state.roles.get(&role).unwrap_or(&crate::postgres::roles::NOBODY);
+    let role = call
+        .state
+        .roles
+        .get(&role)
+        .unwrap_or(&crate::postgres::roles::NOBODY);
     let owner = role.superuser || role.oid == schema.owner;
     let open = matches!(oid, 11 | 2200 | 13_000);
-    Ok(wanted.split(',').any(|p| owner || (open && p.trim().starts_with("USAGE"))).into())
+    Ok(wanted
+        .split(',')
+        .any(|p| owner || (open && p.trim().starts_with("USAGE")))
+        .into())
 }
 
 /// `pg_has_role([role,] group, privilege)`.
@@ -186,6 +248,10 @@ pub fn pg_has_role(call: &mut Call<'_>) -> Answer {
         }
         None => String::new(),
     };
-    let row = call.state.roles.get(&role).unwrap_or(&crate::postgres::roles::NOBODY);
+    let row = call
+        .state
+        .roles
+        .get(&role)
+        .unwrap_or(&crate::postgres::roles::NOBODY);
     Ok((row.superuser || role == group || row.member_of.contains(&group)).into())
 }

@@ -7,7 +7,9 @@ use crate::postgres::sql::value::Value;
 
 /// `nextval(regclass)`.
 pub fn nextval(call: &mut Call<'_>) -> Answer {
-    let Some(oid) = call.relation(0) else { return Err(missing(call).into()) };
+    let Some(oid) = call.relation(0) else {
+        return Err(missing(call).into());
+    };
     call.state.write_wal(72);
     let pid = call.pid;
     let Some(sequence) = call.state.database_mut(pid).0.sequences.get_mut(&oid) else {
@@ -28,23 +30,38 @@ fn missing(call: &Call<'_>) -> PgError {
 
 /// `currval(regclass)`.
 pub fn currval(call: &mut Call<'_>) -> Answer {
-    let Some(oid) = call.relation(0) else { return Err(missing(call).into()) };
+    let Some(oid) = call.relation(0) else {
+        return Err(missing(call).into());
+    };
     let value = call.state.backend_ref(call.pid).sequences.get(&oid).copied();
     value.map(Value::from).ok_or_else(|| {
         let name = call.state.regclass(call.pid, oid).unwrap_or_default();
-        PgError::new("55000", format!("currval of sequence \"{name}\" is not yet defined in this session")).into()
+        PgError::new(
+            "55000",
+            format!("currval of sequence \"{name}\" is not yet defined in this session"),
+        )
+        .into()
     })
 }
 
 /// `lastval()`.
 pub fn lastval(call: &mut Call<'_>) -> Answer {
-    let last = call.state.backend_ref(call.pid).sequences.values().next_back().copied();
-    last.map(Value::from).ok_or_else(|| PgError::new("55000", "lastval is not yet defined in this session").into())
+    let last = call
+        .state
+        .backend_ref(call.pid)
+        .sequences
+        .values()
+        .next_back()
+        .copied();
+    last.map(Value::from)
+        .ok_or_else(|| PgError::new("55000", "lastval is not yet defined in this session").into())
 }
 
 /// `setval(regclass, bigint [, called])`.
 pub fn setval(call: &mut Call<'_>) -> Answer {
-    let (Some(oid), Some(value)) = (call.relation(0), call.int(1)) else { return Ok(Value::Null) };
+    let (Some(oid), Some(value)) = (call.relation(0), call.int(1)) else {
+        return Ok(Value::Null);
+    };
     let called = call.bool(2).unwrap_or(true);
     let pid = call.pid;
     let Some(sequence) = call.state.database_mut(pid).0.sequences.get_mut(&oid) else {
@@ -56,16 +73,29 @@ pub fn setval(call: &mut Call<'_>) -> Answer {
 
 /// `pg_get_serial_sequence(table, column)`.
 pub fn pg_get_serial_sequence(call: &mut Call<'_>) -> Answer {
-    let (Some(table), Some(column)) = (call.relation(0), call.text(1)) else { return Ok(Value::Null) };
+    let (Some(table), Some(column)) = (call.relation(0), call.text(1)) else {
+        return Ok(Value::Null);
+    };
     let pid = call.pid;
-    let Some(relation) = call.state.relation(pid, table) else { return Ok(Value::Null) };
-    let Some(position) = relation.column(column) else { return Err(PgError::undefined_column(column).into()) };
+    let Some(relation) = call.state.relation(pid, table) else {
+        return Ok(Value::Null);
+    };
+    let Some(position) = relation.column(column) else {
+        return Err(PgError::undefined_column(column).into());
+    };
     let database = call.state.database(pid);
     let view = call.state.catalog_view(pid);
-    let owned = database.relations.iter(&call.state.log, view).find(|(_, r)| r.owned_by == Some((table, position)));
+    let owned = database
+        .relations
+        .iter(&call.state.log, view)
+        .find(|(_, r)| r.owned_by == Some((table, position)));
     let name = owned.map(|(_, sequence)| {
         let schema = call.state.schema_name(pid, sequence.schema);
-        format!("{}.{}", names::quote_ident(&schema), names::quote_ident(&sequence.name))
+        format!(
+            "{}.{}",
+            names::quote_ident(&schema),
+            names::quote_ident(&sequence.name)
+        )
     });
     Ok(name.into())
 }

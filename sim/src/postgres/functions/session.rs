@@ -30,14 +30,18 @@ pub fn current_schema(call: &mut Call<'_>) -> Answer {
 /// `current_schemas(boolean)`.
 pub fn current_schemas(call: &mut Call<'_>) -> Answer {
     let path = call.state.search_path(call.pid);
-    let names = path.into_iter().map(|oid| call.state.schema_name(call.pid, oid).into());
+    let names = path
+        .into_iter()
+        .map(|oid| call.state.schema_name(call.pid, oid).into());
     let implicit = call.bool(0).unwrap_or(false).then(|| Value::from("pg_catalog"));
     Ok(Value::Array(implicit.into_iter().chain(names).collect()))
 }
 
 /// `current_setting(name [, missing_ok])`.
 pub fn current_setting(call: &mut Call<'_>) -> Answer {
-    let Some(name) = call.text(0).map(str::to_ascii_lowercase) else { return Ok(Value::Null) };
+    let Some(name) = call.text(0).map(str::to_ascii_lowercase) else {
+        return Ok(Value::Null);
+    };
     match utility::shown(call.state, call.pid, &name) {
         Ok(value) => Ok(value.into()),
         Err(_) if call.bool(1) == Some(true) => Ok(Value::Null),
@@ -47,7 +51,9 @@ pub fn current_setting(call: &mut Call<'_>) -> Answer {
 
 /// `set_config(name, value, is_local)`.
 pub fn set_config(call: &mut Call<'_>) -> Answer {
-    let Some(name) = call.text(0).map(str::to_ascii_lowercase) else { return Ok(Value::Null) };
+    let Some(name) = call.text(0).map(str::to_ascii_lowercase) else {
+        return Ok(Value::Null);
+    };
     let value = call.text(1).map(str::to_owned);
     let superuser = call.state.is_superuser(call.pid);
     let local = call.bool(2).unwrap_or(false);
@@ -84,7 +90,10 @@ pub fn pg_current_wal_lsn(call: &mut Call<'_>) -> Answer {
 pub fn pg_wal_lsn_diff(call: &mut Call<'_>) -> Answer {
     let lsn = |value: Option<&Value>| match value {
         Some(Value::Lsn(lsn)) => Some(*lsn),
-        Some(Value::Text(text)) => text.parse::<leftover_core::connection::Lsn>().ok().map(|lsn| lsn.0),
+        Some(Value::Text(text)) => text
+            .parse::<leftover_core::connection::Lsn>()
+            .ok()
+            .map(|lsn| lsn.0),
         _ => None,
     };
     match (lsn(call.arguments.first()), lsn(call.arguments.get(1))) {
@@ -107,7 +116,10 @@ pub fn txid_current(call: &mut Call<'_>) -> Answer {
 
 /// `txid_current_if_assigned()`.
 pub fn txid_if_assigned(call: &mut Call<'_>) -> Answer {
-    Ok(call.state.own_xid(call.pid).map_or(Value::Null, |xid| Value::Int(xid as i64)))
+    Ok(call
+        .state
+        .own_xid(call.pid)
+        .map_or(Value::Null, |xid| Value::Int(xid as i64)))
 }
 
 /// `age(xid)`.

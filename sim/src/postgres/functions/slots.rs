@@ -18,7 +18,10 @@ pub fn require_replication(state: &State, pid: i32) -> Result<(), PgError> {
     if role.superuser || role.replication {
         return Ok(());
     }
-    Err(PgError::new("42501", "must be superuser or replication role to use replication slots"))
+    Err(PgError::new(
+        "42501",
+        "must be superuser or replication role to use replication slots",
+    ))
 }
 
 /// `pg_create_logical_replication_slot(name, plugin [, temporary [, two_phase]])`. Unlike the replication command
@@ -28,10 +31,14 @@ pub fn create(call: &mut Call<'_>) -> Answer {
         Some(Pending::Slot(creation)) => creation,
         _ => {
             require_replication(call.state, call.pid)?;
-            let (Some(name), Some(plugin)) = (call.text(0), call.text(1)) else { return Ok(Value::Null) };
-            let (name, plugin, temporary) = (name.to_owned(), plugin.to_owned(), call.bool(2).unwrap_or(false));
+            let (Some(name), Some(plugin)) = (call.text(0), call.text(1)) else {
+                return Ok(Value::Null);
+            };
+            let (name, plugin, temporary) =
+                (name.to_owned(), plugin.to_owned(), call.bool(2).unwrap_or(false));
             if call.state.own_xid(call.pid).is_some() {
-                let message = "cannot create logical replication slot in transaction that has performed writes";
+                let message =
+                    "cannot create logical replication slot in transaction that has performed writes";
                 return Err(PgError::new("25001", message).into());
             }
             Box::new(Creation::begin(call.state, call.pid, &name, &plugin, temporary)?)
@@ -53,7 +60,9 @@ pub fn create(call: &mut Call<'_>) -> Answer {
 /// `pg_drop_replication_slot(name)`.
 pub fn drop(call: &mut Call<'_>) -> Answer {
     require_replication(call.state, call.pid)?;
-    let Some(name) = call.text(0).map(str::to_owned) else { return Ok(Value::Null) };
+    let Some(name) = call.text(0).map(str::to_owned) else {
+        return Ok(Value::Null);
+    };
     drop_slot::drop_now(call.state, call.pid, &name)?;
     Ok(Value::from(""))
 }

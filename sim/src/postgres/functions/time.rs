@@ -20,12 +20,16 @@ pub fn clock_timestamp(call: &mut Call<'_>) -> Answer {
 
 /// `now()`: when the transaction began.
 pub fn now(call: &mut Call<'_>) -> Answer {
-    Ok(Value::Timestamp(micros(call.state.ensure_transaction(call.pid).started)))
+    Ok(Value::Timestamp(micros(
+        call.state.ensure_transaction(call.pid).started,
+    )))
 }
 
 /// `statement_timestamp()`.
 pub fn statement_timestamp(call: &mut Call<'_>) -> Answer {
-    Ok(Value::Timestamp(micros(call.state.backend_ref(call.pid).activity.query_start)))
+    Ok(Value::Timestamp(micros(
+        call.state.backend_ref(call.pid).activity.query_start,
+    )))
 }
 
 /// `pg_postmaster_start_time()`.

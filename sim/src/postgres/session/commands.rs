@@ -32,7 +32,12 @@ impl Default for Session {
 impl Session {
     /// A session that says it is ready first.
     pub fn new() -> Self {
-        Self { ready: true, skipping: false, prepared: BTreeMap::new(), portals: BTreeMap::new() }
+        Self {
+            ready: true,
+            skipping: false,
+            prepared: BTreeMap::new(),
+            portals: BTreeMap::new(),
+        }
     }
 
     /// Takes one message and answers it.
@@ -48,7 +53,11 @@ impl Session {
         let message = process.read_command(idle_limit).await?;
         let extended = matches!(
             message,
-            Frontend::Parse { .. } | Frontend::Bind { .. } | Frontend::Describe(_) | Frontend::Execute { .. } | Frontend::Close(_)
+            Frontend::Parse { .. }
+                | Frontend::Bind { .. }
+                | Frontend::Describe(_)
+                | Frontend::Execute { .. }
+                | Frontend::Close(_)
         );
         match self.dispatch(process, message).await {
             Err(Stop::Error(error)) => {
@@ -80,8 +89,12 @@ impl Session {
         process.flush().await?;
         let idle = |name: &str| process.time_setting(name);
         Ok(match resting {
-            ActivityState::Idle => idle("idle_session_timeout")
-                .map(|after| (after, PgError::fatal("57P05", "terminating connection due to idle-session timeout"))),
+            ActivityState::Idle => idle("idle_session_timeout").map(|after| {
+                (
+                    after,
+                    PgError::fatal("57P05", "terminating connection due to idle-session timeout"),
+                )
+            }),
             _ => idle("idle_in_transaction_session_timeout").map(|after| {
                 let message = "terminating connection due to idle-in-transaction timeout";
                 (after, PgError::fatal("25P03", message))
@@ -118,22 +131,34 @@ impl Session {
                 let message = "extended query protocol not supported in a replication connection";
                 Err(PgError::new("08P01", message).into())
             }
-            Frontend::Parse { name, sql, parameter_types } => {
-                self.extended(process);
-                self.parse(process, name, &sql, &parameter_types).await
-            }
-            Frontend::Bind { portal, statement, parameter_formats, parameters, result_formats } => {
-                self.extended(process);
-                self.bind(process, portal, &statement, &parameter_formats, &parameters, result_formats)
-            }
-            Frontend::Describe(target) => {
-                self.extended(process);
-                self.describe(process, &target)
-            }
-            Frontend::Execute { portal, max_rows } => {
-                self.extended(process);
-                self.execute_portal(process, &portal, max_rows).await
-            }
+            other => self.dispatch_extended(process, other).await,
+        }
+    }
+
+    async fn dispatch_extended(&mut self, process: &mut Process, message: Frontend) -> Step<()> {
+        self.extended(process);
+        match message {
+            Frontend::Parse {
+                name,
+                sql,
+                parameter_types,
+            } => self.parse(process, name, &sql, &parameter_types).await,
+            Frontend::Bind {
+                portal,
+                statement,
+                parameter_formats,
+                parameters,
+                result_formats,
+            } => self.bind(
+                process,
+                portal,
+                &statement,
+                &parameter_formats,
+                &parameters,
+                result_formats,
+            ),
+            Frontend::Describe(target) => self.describe(process, &target),
+            Frontend::Execute { portal, max_rows } => self.execute_portal(process, &portal, max_rows).await,
             Frontend::Close(target) => {
                 match target {
                     Target::Statement(name) => drop(self.prepared.remove(&name)),
@@ -142,12 +167,16 @@ impl Session {
                 process.client.replies().close_complete();
                 Ok(())
             }
+            _ => Err(PgError::fatal("08P01", "invalid frontend message type").into()),
         }
     }
 
     /// A message of the extended protocol: the backend counts as active until Sync (OB-10).
     fn extended(&self, process: &Process) {
-        process.state.borrow_mut().set_activity(process.pid, ActivityState::Active);
+        process
+            .state
+            .borrow_mut()
+            .set_activity(process.pid, ActivityState::Active);
     }
 
     /// Answers a failed statement.

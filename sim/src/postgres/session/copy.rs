@@ -69,7 +69,10 @@ fn format(format: &CopyFormat) -> Format {
 async fn to_client(process: &mut Process, copy: &CopyCommand) -> Step<String> {
     let (columns, rows) = process.as_statement(|host| copy_out(host, copy)).await?;
     let types: Vec<Type> = columns.into_iter().map(|column| column.ty).collect();
-    process.client.replies().copy_out_response(format(&copy.format), types.len());
+    process
+        .client
+        .replies()
+        .copy_out_response(format(&copy.format), types.len());
     let count = rows.len();
     for payload in copy_out_rows(rows, &types, &copy.format) {
         let payload: Bytes = payload?;
@@ -84,12 +87,20 @@ async fn to_client(process: &mut Process, copy: &CopyCommand) -> Step<String> {
 }
 
 async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> {
-    if process.state.borrow_mut().ensure_transaction(process.pid).read_only {
+    if process
+        .state
+        .borrow_mut()
+        .ensure_transaction(process.pid)
+        .read_only
+    {
         return Err(PgError::new("25006", "cannot execute COPY FROM in a read-only transaction").into());
     }
     let mut target = process.as_statement(|host| CopyTarget::new(host, copy)).await?;
     let mut decoder = target.decoder(&copy.format);
-    process.client.replies().copy_in_response(format(&copy.format), target.columns().len());
+    process
+        .client
+        .replies()
+        .copy_in_response(format(&copy.format), target.columns().len());
     process.flush().await?;
     let mut count = 0;
     loop {
@@ -119,5 +130,7 @@ async fn store(process: &mut Process, target: &mut CopyTarget, rows: Vec<Vec<Val
         return Ok(0);
     }
     process.copy_work().await?;
-    process.as_statement(|host| target.insert(host, rows.clone())).await
+    process
+        .as_statement(|host| target.insert(host, rows.clone()))
+        .await
 }

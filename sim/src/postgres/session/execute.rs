@@ -129,7 +129,11 @@ pub fn execute(
     if let Some(what) = writes(command)
         && state.ensure_transaction(pid).read_only
     {
-        return Err(PgError::new("25006", format!("cannot execute {what} in a read-only transaction")).into());
+        return Err(PgError::new(
+            "25006",
+            format!("cannot execute {what} in a read-only transaction"),
+        )
+        .into());
     }
     if let Some(answer) = crate::postgres::ddl::run(state, pid, command) {
         return answer;
@@ -138,11 +142,17 @@ pub fn execute(
     state.statement_snapshot(pid);
     let mut host = StatementHost::new(state, pid, memo);
     let rows = execute_typed(&mut host, parsed, &parameters.values, &parameters.declared)?;
-    Ok(if rows.columns.is_empty() && !matches!(command, Command::Query(_)) {
-        Done::Tag(rows.tag)
-    } else {
-        Done::Rows { columns: rows.columns.into(), rows: rows.rows, tag: rows.tag }
-    })
+    Ok(
+        if rows.columns.is_empty() && !matches!(command, Command::Query(_)) {
+            Done::Tag(rows.tag)
+        } else {
+            Done::Rows {
+                columns: rows.columns.into(),
+                rows: rows.rows,
+                tag: rows.tag,
+            }
+        },
+    )
 }
 
 impl State {

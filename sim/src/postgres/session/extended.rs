@@ -68,7 +68,9 @@ impl Session {
         if name.is_empty() {
             self.prepared.remove("");
         } else if self.prepared.contains_key(&name) {
-            return Err(PgError::new("42P05", format!("prepared statement \"{name}\" already exists")).into());
+            return Err(
+                PgError::new("42P05", format!("prepared statement \"{name}\" already exists")).into(),
+            );
         }
         let statements = parse(sql)?;
         if statements.len() > 1 {
@@ -78,14 +80,22 @@ impl Session {
         let declared: Vec<Option<Type>> = types.iter().map(|oid| Type::from_oid(*oid, -1)).collect();
         let parsed = statements.first().cloned();
         let description = match &parsed {
-            None => Description { columns: None, parameters: Vec::new() },
+            None => Description {
+                columns: None,
+                parameters: Vec::new(),
+            },
             Some(parsed) => {
                 check_not_failed(process, &parsed.statement)?;
                 process.state.borrow_mut().ensure_transaction(process.pid);
                 self.describe_parsed(process, parsed, &declared).await?
             }
         };
-        let prepared = Prepared { sql: sql.to_owned(), parsed, declared, description: Arc::new(description) };
+        let prepared = Prepared {
+            sql: sql.to_owned(),
+            parsed,
+            declared,
+            description: Arc::new(description),
+        };
         self.prepared.insert(name, prepared);
         process.client.replies().parse_complete();
         Ok(())
@@ -99,7 +109,10 @@ impl Session {
     ) -> Step<Description> {
         if let Command::Show(name) = &parsed.statement {
             let columns = vec![super::utility::text_column(name)];
-            return Ok(Description { columns: Some(columns), parameters: Vec::new() });
+            return Ok(Description {
+                columns: Some(columns),
+                parameters: Vec::new(),
+            });
         }
         let mut memo = Memo::default();
         loop {
@@ -131,7 +144,11 @@ impl Session {
         values: &[Option<Bytes>],
         result_formats: Vec<Format>,
     ) -> Step<()> {
-        let prepared = self.prepared.get(statement).cloned().ok_or_else(|| missing("statement", statement))?;
+        let prepared = self
+            .prepared
+            .get(statement)
+            .cloned()
+            .ok_or_else(|| missing("statement", statement))?;
         process.start_sql(&prepared.sql);
         if !portal.is_empty() && self.portals.contains_key(&portal) {
             return Err(PgError::new("42P03", format!("cursor \"{portal}\" already exists")).into());
@@ -151,16 +168,32 @@ impl Session {
             Some(bytes) if formats.of(at) == Format::Binary => ty.parse_binary(bytes),
             Some(bytes) => {
                 let text = std::str::from_utf8(bytes);
-                ty.parse_text(text.map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?)
+                ty.parse_text(
+                    text.map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?,
+                )
             }
         };
-        let parameters = values.iter().zip(types).enumerate().map(read).collect::<Result<_, PgError>>()?;
+        let parameters = values
+            .iter()
+            .zip(types)
+            .enumerate()
+            .map(read)
+            .collect::<Result<_, PgError>>()?;
         if let Some(parsed) = &prepared.parsed {
             check_not_failed(process, &parsed.statement)?;
             process.state.borrow_mut().ensure_transaction(process.pid);
         }
         let (formats, rest, done) = (Formats(result_formats), None, false);
-        self.portals.insert(portal, Portal { prepared, parameters, formats, rest, done });
+        self.portals.insert(
+            portal,
+            Portal {
+                prepared,
+                parameters,
+                formats,
+                rest,
+                done,
+            },
+        );
         process.client.replies().bind_complete();
         Ok(())
     }
@@ -172,7 +205,10 @@ impl Session {
     pub fn describe(&self, process: &mut Process, target: &Target) -> Step<()> {
         let (description, formats) = match target {
             Target::Statement(name) => {
-                let prepared = self.prepared.get(name).ok_or_else(|| missing("statement", name))?;
+                let prepared = self
+                    .prepared
+                    .get(name)
+                    .ok_or_else(|| missing("statement", name))?;
                 let oids: Vec<u32> = prepared.description.parameters.iter().map(Type::oid).collect();
                 process.client.replies().parameter_description(&oids);
                 (&prepared.description, Formats::text())
@@ -213,13 +249,19 @@ impl Session {
                 process.state.borrow_mut().end_statement(process.pid);
                 return Ok(());
             }
-            let parameters =
-                Parameters { values: portal.parameters.clone(), declared: portal.prepared.declared.clone() };
+            let parameters = Parameters {
+                values: portal.parameters.clone(),
+                declared: portal.prepared.declared.clone(),
+            };
             let done = process.run_statement(&parsed, &parameters).await?;
             process.report_notices();
             match done {
                 Done::Rows { columns, rows, tag } => {
-                    portal.rest = Some(Rest { columns, rows: rows.into_iter(), tag });
+                    portal.rest = Some(Rest {
+                        columns,
+                        rows: rows.into_iter(),
+                        tag,
+                    });
                 }
                 Done::Tag(tag) => {
                     self.after_utility(process, &parsed.statement);
@@ -242,7 +284,10 @@ async fn send_rest(process: &mut Process, portal: &mut Portal, max_rows: i32) ->
         process.client.replies().command_complete("SELECT 0");
         return Ok(());
     };
-    let limit = usize::try_from(max_rows).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    let limit = usize::try_from(max_rows)
+        .ok()
+        .filter(|limit| *limit > 0)
+        .unwrap_or(usize::MAX);
     let rows: Vec<Vec<Value>> = rest.rows.by_ref().take(limit).collect();
     send_rows(process, &rest.columns, &rows, &portal.formats, false).await?;
     if rows.len() == limit {

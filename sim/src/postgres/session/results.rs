@@ -34,13 +34,16 @@ impl Formats {
 
 /// Appends a RowDescription.
 pub fn describe(process: &mut Process, columns: &[Column], formats: &Formats) {
-    process.client.replies().row_description(columns.iter().enumerate().map(|(index, column)| Field {
-        name: &column.name,
-        type_oid: column.ty.oid(),
-        type_length: column.ty.typlen(),
-        type_modifier: column.ty.typmod(),
-        format: formats.of(index),
-    }));
+    process
+        .client
+        .replies()
+        .row_description(columns.iter().enumerate().map(|(index, column)| Field {
+            name: &column.name,
+            type_oid: column.ty.oid(),
+            type_length: column.ty.typlen(),
+            type_modifier: column.ty.typmod(),
+            format: formats.of(index),
+        }));
 }
 
 /// Sends rows, with their description in front when it is wanted.

@@ -20,7 +20,10 @@ impl Process {
         self.show_query(sql);
         let (statement, check) = self.with(|backend| {
             let settings = &backend.settings;
-            (settings.time("statement_timeout"), settings.time("client_connection_check_interval"))
+            (
+                settings.time("statement_timeout"),
+                settings.time("client_connection_check_interval"),
+            )
         });
         self.timers.start_sql(statement, check);
     }
@@ -70,7 +73,12 @@ impl Process {
 /// `25P02` unless the statement may run in a failed transaction.
 pub fn check_not_failed(process: &Process, command: &Command) -> Result<(), PgError> {
     let failed = process.with(|backend| backend.transaction.as_ref().is_some_and(|t| t.failed));
-    if failed && !matches!(command, Command::Commit | Command::Rollback | Command::RollbackTo(_)) {
+    if failed
+        && !matches!(
+            command,
+            Command::Commit | Command::Rollback | Command::RollbackTo(_)
+        )
+    {
         let message = "current transaction is aborted, commands ignored until end of transaction block";
         return Err(PgError::new("25P02", message));
     }
@@ -132,8 +140,12 @@ impl Session {
     /// With what interrupted the commit.
     pub async fn finish_implicit(&mut self, process: &mut Process) -> Step<()> {
         let pid = process.pid;
-        let implicit =
-            process.with(|backend| backend.transaction.as_ref().is_some_and(|t| t.block == Block::Implicit));
+        let implicit = process.with(|backend| {
+            backend
+                .transaction
+                .as_ref()
+                .is_some_and(|t| t.block == Block::Implicit)
+        });
         if implicit {
             process.state.borrow_mut().end_transaction(pid, true);
         }
@@ -148,9 +160,13 @@ impl Session {
                 if name.starts_with("tcp_") {
                     process.apply_socket_options();
                 }
-                let told = crate::postgres::settings::REPORTED.iter().find(|(known, _)| known == name);
+                let told = crate::postgres::settings::REPORTED
+                    .iter()
+                    .find(|(known, _)| known == name);
                 if let Some((_, told)) = told {
-                    let value = process.with(|backend| backend.settings.show(name)).unwrap_or_default();
+                    let value = process
+                        .with(|backend| backend.settings.show(name))
+                        .unwrap_or_default();
                     process.client.replies().parameter_status(told, &value);
                 }
             }
@@ -164,5 +180,4 @@ impl Session {
             _ => {}
         }
     }
-
 }

@@ -19,7 +19,10 @@ fn tag(text: &str) -> Answer {
 }
 
 fn warn(state: &mut State, pid: i32, code: &'static str, message: &str) {
-    let warning = PgError { severity: "WARNING", ..PgError::new(code, message) };
+    let warning = PgError {
+        severity: "WARNING",
+        ..PgError::new(code, message)
+    };
     state.backend(pid).notices.push(warning);
 }
 
@@ -35,7 +38,10 @@ pub fn refuse_in_many(command: &Command) -> Result<(), PgError> {
         Command::AlterSystem { .. } => "ALTER SYSTEM",
         _ => return Ok(()),
     };
-    Err(PgError::new("25001", format!("{what} cannot run inside a transaction block")))
+    Err(PgError::new(
+        "25001",
+        format!("{what} cannot run inside a transaction block"),
+    ))
 }
 
 /// Runs a statement about transactions; `None` when it is none.
@@ -54,11 +60,13 @@ pub fn transaction(state: &mut State, pid: i32, command: &Command) -> Option<Ans
             tag("SAVEPOINT")
         }
         Command::Release(name) => {
-            let answer = in_block(state, pid, "RELEASE SAVEPOINT").and_then(|()| state.end_savepoint(pid, name, false));
+            let answer = in_block(state, pid, "RELEASE SAVEPOINT")
+                .and_then(|()| state.end_savepoint(pid, name, false));
             answer.map_err(Into::into).and_then(|()| tag("RELEASE"))
         }
         Command::RollbackTo(name) => {
-            let answer = in_block(state, pid, "ROLLBACK TO SAVEPOINT").and_then(|()| state.end_savepoint(pid, name, true));
+            let answer = in_block(state, pid, "ROLLBACK TO SAVEPOINT")
+                .and_then(|()| state.end_savepoint(pid, name, true));
             answer.map_err(Into::into).and_then(|()| tag("ROLLBACK"))
         }
         Command::SetTransaction { modes, session } => set_transaction(state, pid, *modes, *session),
@@ -68,7 +76,10 @@ pub fn transaction(state: &mut State, pid: i32, command: &Command) -> Option<Ans
                 return Some(Err(error.into()));
             }
             let mode = LockMode::from_words(mode).unwrap_or(LockMode::AccessExclusive);
-            tables.iter().try_for_each(|name| state.lock_table(pid, name, mode, *nowait)).and_then(|()| tag("LOCK TABLE"))
+            tables
+                .iter()
+                .try_for_each(|name| state.lock_table(pid, name, mode, *nowait))
+                .and_then(|()| tag("LOCK TABLE"))
         }
         _ => return None,
     })
@@ -78,7 +89,10 @@ fn in_block(state: &mut State, pid: i32, what: &str) -> Result<(), PgError> {
     if state.ensure_transaction(pid).block == Block::Explicit {
         return Ok(());
     }
-    Err(PgError::new("25P01", format!("{what} can only be used in transaction blocks")))
+    Err(PgError::new(
+        "25P01",
+        format!("{what} can only be used in transaction blocks"),
+    ))
 }
 
 fn level(level: Level) -> Isolation {
@@ -92,13 +106,19 @@ fn level(level: Level) -> Isolation {
 fn apply(transaction: &mut Transaction, modes: TransactionModes) -> Result<(), PgError> {
     if let Some(isolation) = modes.isolation.map(level) {
         if transaction.queried && isolation != transaction.isolation {
-            return Err(PgError::new("25001", "SET TRANSACTION ISOLATION LEVEL must be called before any query"));
+            return Err(PgError::new(
+                "25001",
+                "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+            ));
         }
         transaction.isolation = isolation;
     }
     if let Some(read_only) = modes.read_only {
         if !read_only && transaction.read_only && transaction.queried {
-            return Err(PgError::new("25001", "transaction read-write mode must be set before any query"));
+            return Err(PgError::new(
+                "25001",
+                "transaction read-write mode must be set before any query",
+            ));
         }
         transaction.read_only = read_only;
     }
@@ -129,7 +149,12 @@ fn set_transaction(state: &mut State, pid: i32, modes: TransactionModes, session
     if session {
         let settings = &mut state.backend(pid).settings;
         if let Some(isolation) = modes.isolation {
-            settings.set("default_transaction_isolation", Some(level(isolation).name()), false, false)?;
+            settings.set(
+                "default_transaction_isolation",
+                Some(level(isolation).name()),
+                false,
+                false,
+            )?;
         }
         if let Some(read_only) = modes.read_only {
             let value = if read_only { "on" } else { "off" };
@@ -138,7 +163,12 @@ fn set_transaction(state: &mut State, pid: i32, modes: TransactionModes, session
         return tag("SET");
     }
     if state.ensure_transaction(pid).block == Block::Implicit {
-        warn(state, pid, "25P01", "SET TRANSACTION can only be used in transaction blocks");
+        warn(
+            state,
+            pid,
+            "25P01",
+            "SET TRANSACTION can only be used in transaction blocks",
+        );
         return tag("SET");
     }
     apply(state.ensure_transaction(pid), modes)?;
@@ -150,7 +180,11 @@ fn import(state: &mut State, pid: i32, name: &str) -> Answer {
     let database = state.backend_ref(pid).database.clone();
     let transaction = state.ensure_transaction(pid);
     if transaction.queried || transaction.snapshot.is_some() || !transaction.savepoints.is_empty() {
-        return Err(PgError::new("25001", "SET TRANSACTION SNAPSHOT must be called before any query").into());
+        return Err(PgError::new(
+            "25001",
+            "SET TRANSACTION SNAPSHOT must be called before any query",
+        )
+        .into());
     }
     let isolation = transaction.isolation;
     if isolation == Isolation::ReadCommitted {
@@ -162,15 +196,21 @@ fn import(state: &mut State, pid: i32, name: &str) -> Answer {
         return Err(PgError::new("22023", format!("invalid snapshot identifier: \"{name}\"")).into());
     };
     if isolation == Isolation::Serializable && !exported.serializable {
-        let message = "a serializable transaction cannot import a snapshot from a non-serializable transaction";
+        let message =
+            "a serializable transaction cannot import a snapshot from a non-serializable transaction";
         return Err(PgError::new("0A000", message).into());
     }
     if exported.database != database {
         return Err(PgError::new("0A000", "cannot import a snapshot from a different database").into());
     }
     if !exported.running {
-        let detail = format!("The source process with PID {} is not running anymore.", exported.pid);
-        return Err(PgError::new("55000", "could not import the requested snapshot").with_detail(detail).into());
+        let detail = format!(
+            "The source process with PID {} is not running anymore.",
+            exported.pid
+        );
+        return Err(PgError::new("55000", "could not import the requested snapshot")
+            .with_detail(detail)
+            .into());
     }
     let snapshot = Rc::clone(&exported.snapshot);
     let transaction = state.ensure_transaction(pid);
@@ -183,12 +223,12 @@ fn import(state: &mut State, pid: i32, name: &str) -> Answer {
 pub fn settings(state: &mut State, pid: i32, command: &Command) -> Option<Answer> {
     let superuser = state.is_superuser(pid);
     Some(match command {
-        Command::Set { local, name, value } => {
-            set(state, pid, name, value.as_deref(), *local, superuser).map_err(Into::into).and_then(|()| tag("SET"))
-        }
-        Command::Reset(Some(name)) => {
-            set(state, pid, name, None, false, superuser).map_err(Into::into).and_then(|()| tag("RESET"))
-        }
+        Command::Set { local, name, value } => set(state, pid, name, value.as_deref(), *local, superuser)
+            .map_err(Into::into)
+            .and_then(|()| tag("SET")),
+        Command::Reset(Some(name)) => set(state, pid, name, None, false, superuser)
+            .map_err(Into::into)
+            .and_then(|()| tag("RESET")),
         Command::Reset(None) => {
             state.backend(pid).settings.reset_all();
             tag("RESET")
@@ -234,7 +274,12 @@ pub fn set(
         _ => {}
     }
     if local && state.ensure_transaction(pid).block == Block::Implicit {
-        warn(state, pid, "25P01", "SET LOCAL can only be used in transaction blocks");
+        warn(
+            state,
+            pid,
+            "25P01",
+            "SET LOCAL can only be used in transaction blocks",
+        );
     }
     let backend = state.backend(pid);
     let before = backend.application_name().to_owned();
@@ -250,7 +295,12 @@ pub fn set(
 pub fn shown(state: &mut State, pid: i32, name: &str) -> Result<String, PgError> {
     match name {
         "transaction_isolation" => Ok(state.ensure_transaction(pid).isolation.name().to_owned()),
-        "transaction_read_only" => Ok(if state.ensure_transaction(pid).read_only { "on" } else { "off" }.to_owned()),
+        "transaction_read_only" => Ok(if state.ensure_transaction(pid).read_only {
+            "on"
+        } else {
+            "off"
+        }
+        .to_owned()),
         "session_authorization" | "role" => Ok(state.backend_ref(pid).role.clone()),
         _ => state.backend_ref(pid).settings.show(name),
     }
@@ -258,23 +308,36 @@ pub fn shown(state: &mut State, pid: i32, name: &str) -> Result<String, PgError>
 
 fn show(state: &mut State, pid: i32, name: &str) -> Answer {
     if name == "all" {
-        let columns = ["name", "setting", "description"].map(|name| text_column(name)).into();
+        let columns = ["name", "setting", "description"].map(text_column).into();
         let row = |d: &super::super::settings::Definition| {
             let value = state.backend_ref(pid).settings.show(d.name).unwrap_or_default();
             vec![Value::from(d.name), Value::from(value), Value::from("")]
         };
         let rows = super::super::settings::DEFINITIONS.iter().map(row).collect();
-        return Ok(Done::Rows { columns, rows, tag: "SHOW".to_owned() });
+        return Ok(Done::Rows {
+            columns,
+            rows,
+            tag: "SHOW".to_owned(),
+        });
     }
     let value = shown(state, pid, name)?;
-    let known = super::super::settings::REPORTED.iter().find(|(known, _)| *known == name);
+    let known = super::super::settings::REPORTED
+        .iter()
+        .find(|(known, _)| *known == name);
     let column = text_column(known.map_or(name, |(_, told)| told));
-    Ok(Done::Rows { columns: [column].into(), rows: vec![vec![value.into()]], tag: "SHOW".to_owned() })
+    Ok(Done::Rows {
+        columns: [column].into(),
+        rows: vec![vec![value.into()]],
+        tag: "SHOW".to_owned(),
+    })
 }
 
 /// A column of type text.
 pub fn text_column(name: &str) -> Column {
-    Column { name: name.to_owned(), ty: Type::Text }
+    Column {
+        name: name.to_owned(),
+        ty: Type::Text,
+    }
 }
 
 impl State {

@@ -103,7 +103,7 @@ fn bind_change<H: Host>(
         return Err(PgError::unsupported(text).into());
     }
     binder.scopes.push(Scope::default());
-    let (name, only) = &super::only::take(name);
+    let (name, only) = &super::only::unmark(name);
     let scan = binder.host.scan(name, *only, true)?;
     let visible = alias
         .as_ref()

@@ -19,12 +19,12 @@ impl<H: Host> Binder<'_, H> {
     pub(crate) fn from(&mut self, from: &[TableWithJoins]) -> Bound<Vec<Join>, H> {
         let mut joins = Vec::new();
         for item in from {
-            self.joined_item(item, &mut joins)?;
+            self.from_item(item, &mut joins)?;
         }
         Ok(joins)
     }
 
-    fn joined_item(&mut self, item: &TableWithJoins, joins: &mut Vec<Join>) -> Bound<(), H> {
+    fn from_item(&mut self, item: &TableWithJoins, joins: &mut Vec<Join>) -> Bound<(), H> {
         let first_of_item = joins.len();
         if let TableFactor::NestedJoin {
             table_with_joins,
@@ -34,7 +34,7 @@ impl<H: Host> Binder<'_, H> {
             if first_of_item > 0 && !table_with_joins.joins.is_empty() {
                 return Err(PgError::unsupported(item).into());
             }
-            self.joined_item(table_with_joins, joins)?;
+            self.from_item(table_with_joins, joins)?;
         } else {
             let source = self.factor(&item.relation)?;
             joins.push(Join {
@@ -180,7 +180,6 @@ impl<H: Host> Binder<'_, H> {
     }
 
     fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>) -> Bound<Source, H> {
-        let (name, only) = &super::only::take(name);
         let parts = names::parts(name);
         let visible = alias.map_or_else(|| names::last(name), |alias| names::fold(&alias.name));
         if let [single] = parts.as_slice()
@@ -190,7 +189,8 @@ impl<H: Host> Binder<'_, H> {
             self.show(visible, &cte.columns, 0, alias)?;
             return Ok(Source::Cte(cte));
         }
-        let scan = self.host.scan(name, *only, false)?;
+        let (name, only) = super::only::unmark(name);
+        let scan = self.host.scan(&name, only, false)?;
         self.show(visible, &scan.columns, scan.oid, alias)?;
         Ok(Source::Rows(scan.rows.into()))
     }

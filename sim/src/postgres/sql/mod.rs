@@ -5,6 +5,7 @@
 //! In reading order: [`value`] and [`types`], [`parse`] and [`command`], [`host`], [`execute`], [`copy`].
 //! A query is bound to a plan (names and types are decided, relations are scanned) and the plan is run.
 
+pub mod check;
 pub mod command;
 pub mod copy;
 pub mod copy_in;

@@ -1,33 +1,45 @@
-//! `ONLY`, which the parser does not know in FROM: it becomes a mark on the table's name.
+//! `FROM ONLY name`, which the parser does not know: ONLY becomes a mark in front of the name.
 
-use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
-use sqlparser::keywords::Keyword;
+use sqlparser::ast::{ObjectName, ObjectNamePart};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-/// No identifier of Postgres holds a NUL.
-const MARK: &str = "\0only";
+use super::names;
 
-/// Turns `FROM ONLY t` into a name with the mark as its first part; so too after JOIN and UPDATE.
+/// No table can be in a schema of this name: it is no valid text for a client to send.
+const MARK: &str = "\u{1}only";
+
+fn is_word(token: &Token, words: &[&str]) -> bool {
+    matches!(token, Token::Word(Word { value, quote_style: None, .. })
+        if words.iter().any(|word| value.eq_ignore_ascii_case(word)))
+}
+
+/// Replaces `FROM ONLY` and `JOIN ONLY` before a name by the mark and a period. What UPDATE and DELETE change is
+/// the table with its partitions in any case.
 pub(crate) fn mark(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let keyword = |token: Option<&TokenWithSpan>| match token.map(|token| &token.token) {
-        Some(Token::Word(word)) if word.quote_style.is_none() => word.keyword,
-        _ => Keyword::NoKeyword,
-    };
-    let is_only = |at: usize| {
-        let before = at.checked_sub(1).and_then(|before| tokens.get(before));
-        keyword(tokens.get(at)) == Keyword::ONLY
-            && matches!(keyword(before), Keyword::FROM | Keyword::JOIN | Keyword::UPDATE)
-            && matches!(tokens.get(at + 1).map(|next| &next.token), Some(Token::Word(_)))
-    };
-    if !(0..tokens.len()).any(is_only) {
+    if !tokens.iter().any(|token| is_word(&token.token, &["only"])) {
         return tokens;
     }
-    let mut marked = Vec::with_capacity(tokens.len() + 1);
+    let mut marked: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 1);
     for (at, token) in tokens.iter().enumerate() {
-        if is_only(at) {
-            let word = Word { value: MARK.to_owned(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
-            marked.push(TokenWithSpan::new(Token::Word(word), token.span));
-            marked.push(TokenWithSpan::new(Token::Period, token.span));
+        let after = marked
+            .last()
+            .is_some_and(|last| is_word(&last.token, &["from", "join", "update"]));
+        let before_name = matches!(tokens.get(at + 1).map(|next| &next.token), Some(Token::Word(_)));
+        let only = after && before_name && is_word(&token.token, &["only"]);
+        let changed = at <= 2 && is_word(&tokens[0].token, &["update", "delete"]);
+        if only && changed {
+            continue;
+        }
+        if only {
+            let word = Token::make_word(MARK, Some('"'));
+            marked.push(TokenWithSpan {
+                token: word,
+                span: token.span,
+            });
+            marked.push(TokenWithSpan {
+                token: Token::Period,
+                span: token.span,
+            });
         } else {
             marked.push(token.clone());
         }
@@ -36,9 +48,9 @@ pub(crate) fn mark(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 }
 
 /// The name without the mark, and whether it had one.
-pub(crate) fn take(name: &ObjectName) -> (ObjectName, bool) {
+pub(crate) fn unmark(name: &ObjectName) -> (ObjectName, bool) {
     match name.0.split_first() {
-        Some((ObjectNamePart::Identifier(Ident { value, .. }), rest)) if value == MARK => {
+        Some((ObjectNamePart::Identifier(first), rest)) if names::fold(first) == MARK => {
             (ObjectName(rest.to_vec()), true)
         }
         _ => (name.clone(), false),

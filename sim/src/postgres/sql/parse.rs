@@ -86,7 +86,7 @@ fn finish(
 ) -> Result<(), PgError> {
     let Some(start) = start else { return Ok(()) };
     let text: Arc<str> = sql.get(start..end).unwrap_or(sql).trim_end().into();
-    let statement = parse_one(&text, super::only::mark(tokens))?;
+    let statement = parse_one(&text, tokens)?;
     statements.push(Parsed { text, statement });
     Ok(())
 }
@@ -99,7 +99,7 @@ fn parse_one(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Command, PgError>
         .first()
         .map(|token| token.token.to_string())
         .unwrap_or_default();
-    let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(super::only::mark(tokens));
     let statement = parser.parse_statement().map_err(|error| {
         if UNKNOWN_TO_PARSER
             .iter()

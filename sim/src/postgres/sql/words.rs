@@ -200,7 +200,7 @@ impl<'a> Words<'a> {
             }
         }
         let tokens = self.tokens[start..self.at - 1].to_vec();
-        let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens);
+        let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(super::only::mark(tokens));
         let query = parser
             .parse_query()
             .map_err(|error| super::parse::parser_error(&error))?;

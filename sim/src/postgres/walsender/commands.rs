@@ -27,7 +27,9 @@ const SYSTEM_IDENTIFIER: &str = "7412345678901234567";
 pub async fn run(process: &mut Process, text: &str) -> Step<bool> {
     // Any message ends an exported snapshot (OB-64).
     process.state.borrow_mut().end_export(process.pid);
-    let Some(command) = parse(text)? else { return Ok(false) };
+    let Some(command) = parse(text)? else {
+        return Ok(false);
+    };
     if process.with(|backend| backend.transaction.as_ref().is_some_and(|t| t.failed)) {
         let message = "current transaction is aborted, commands ignored until end of transaction block";
         return Err(PgError::new("25P02", message).into());
@@ -44,7 +46,12 @@ pub async fn run(process: &mut Process, text: &str) -> Step<bool> {
             process.state.borrow_mut().end_implicit(pid);
             reply(process, &[(&name, Type::Text)], vec![value.into()], "SHOW").await?;
         }
-        Replication::CreateSlot { name, temporary, plugin, snapshot } => {
+        Replication::CreateSlot {
+            name,
+            temporary,
+            plugin,
+            snapshot,
+        } => {
             create_slot(process, &name, &plugin, temporary, snapshot).await?;
         }
         Replication::DropSlot { name, wait } => {
@@ -57,8 +64,13 @@ pub async fn run(process: &mut Process, text: &str) -> Step<bool> {
 }
 
 async fn reply(process: &mut Process, columns: &[(&str, Type)], row: Vec<Value>, tag: &str) -> Step<()> {
-    let columns: Vec<Column> =
-        columns.iter().map(|(name, ty)| Column { name: (*name).to_owned(), ty: ty.clone() }).collect();
+    let columns: Vec<Column> = columns
+        .iter()
+        .map(|(name, ty)| Column {
+            name: (*name).to_owned(),
+            ty: ty.clone(),
+        })
+        .collect();
     send_rows(process, &columns, &[row], &Formats::text(), true).await?;
     process.client.replies().command_complete(tag);
     Ok(())
@@ -69,30 +81,49 @@ async fn identify_system(process: &mut Process) -> Step<()> {
         let state = process.state.borrow();
         (state.wal_end(), state.backend_ref(process.pid).database.clone())
     };
-    let columns =
-        [("systemid", Type::Text), ("timeline", Type::Int4), ("xlogpos", Type::Text), ("dbname", Type::Text)];
-    let row = vec![SYSTEM_IDENTIFIER.into(), Value::Int(1), lsn.to_string().into(), database.into()];
+    let columns = [
+        ("systemid", Type::Text),
+        ("timeline", Type::Int4),
+        ("xlogpos", Type::Text),
+        ("dbname", Type::Text),
+    ];
+    let row = vec![
+        SYSTEM_IDENTIFIER.into(),
+        Value::Int(1),
+        lsn.to_string().into(),
+        database.into(),
+    ];
     reply(process, &columns, row, "IDENTIFY_SYSTEM").await
 }
 
 /// Whether the snapshot option fits the transaction (OB-61).
 fn check_place(state: &State, pid: i32, snapshot: SnapshotOption) -> Result<(), PgError> {
     let command = |option: &str| format!("CREATE_REPLICATION_SLOT ... (SNAPSHOT '{option}')");
-    let transaction = state.backend_ref(pid).transaction.as_ref().filter(|t| t.block == Block::Explicit);
+    let transaction = state
+        .backend_ref(pid)
+        .transaction
+        .as_ref()
+        .filter(|t| t.block == Block::Explicit);
     match (snapshot, transaction) {
-        (SnapshotOption::Export, Some(_)) => {
-            Err(PgError::new("XX000", format!("{} must not be called inside a transaction", command("export"))))
-        }
-        (SnapshotOption::Use, None) => {
-            Err(PgError::new("XX000", format!("{} must be called inside a transaction", command("use"))))
-        }
+        (SnapshotOption::Export, Some(_)) => Err(PgError::new(
+            "XX000",
+            format!("{} must not be called inside a transaction", command("export")),
+        )),
+        (SnapshotOption::Use, None) => Err(PgError::new(
+            "XX000",
+            format!("{} must be called inside a transaction", command("use")),
+        )),
         (SnapshotOption::Use, Some(t)) if t.isolation != Isolation::RepeatableRead => {
-            let message = format!("{} must be called in REPEATABLE READ isolation mode transaction", command("use"));
+            let message = format!(
+                "{} must be called in REPEATABLE READ isolation mode transaction",
+                command("use")
+            );
             Err(PgError::new("XX000", message))
         }
-        (SnapshotOption::Use, Some(t)) if t.queried => {
-            Err(PgError::new("XX000", format!("{} must be called before any query", command("use"))))
-        }
+        (SnapshotOption::Use, Some(t)) if t.queried => Err(PgError::new(
+            "XX000",
+            format!("{} must be called before any query", command("use")),
+        )),
         _ => Ok(()),
     }
 }
@@ -116,11 +147,19 @@ async fn create_slot(
             // The only places inside this command where its client's end is seen (OB-52, 53).
             Next::Log(at) => {
                 let event = Some(WaitEvent::WalSenderWaitForWal);
-                process.wait(event, Some(at), Attention::Read, |_, now| (now >= at).then_some(Ok(()))).await?;
+                process
+                    .wait(event, Some(at), Attention::Read, |_, now| {
+                        (now >= at).then_some(Ok(()))
+                    })
+                    .await?;
             }
             Next::Transaction(xid) => process.wait_for(Wait::transaction(xid)).await?,
             Next::Persist(at) => {
-                process.wait(None, Some(at), Attention::None, |_, now| (now >= at).then_some(Ok(()))).await?;
+                process
+                    .wait(None, Some(at), Attention::None, |_, now| {
+                        (now >= at).then_some(Ok(()))
+                    })
+                    .await?;
             }
             Next::Done => break,
         }
@@ -145,7 +184,12 @@ async fn create_slot(
         ("output_plugin", Type::Text),
     ];
     let point = creation.consistent_point().to_string();
-    let row = vec![creation.name.as_str().into(), point.into(), exported.into(), plugin.into()];
+    let row = vec![
+        creation.name.as_str().into(),
+        point.into(),
+        exported.into(),
+        plugin.into(),
+    ];
     reply(process, &columns, row, "CREATE_REPLICATION_SLOT").await
 }
 
@@ -162,7 +206,9 @@ impl State {
 
     /// Ends the transaction that holds a walsender's exported snapshot.
     fn end_export(&mut self, pid: i32) {
-        let holds = |t: &crate::postgres::transaction::Transaction| t.block == Block::Implicit && !t.exported.is_empty();
+        let holds = |t: &crate::postgres::transaction::Transaction| {
+            t.block == Block::Implicit && !t.exported.is_empty()
+        };
         if self.backend_ref(pid).transaction.as_ref().is_some_and(holds) {
             self.end_transaction(pid, false);
         }
@@ -170,7 +216,12 @@ impl State {
 
     /// Ends a transaction that only a command opened.
     fn end_implicit(&mut self, pid: i32) {
-        if self.backend_ref(pid).transaction.as_ref().is_some_and(|t| t.block == Block::Implicit) {
+        if self
+            .backend_ref(pid)
+            .transaction
+            .as_ref()
+            .is_some_and(|t| t.block == Block::Implicit)
+        {
             self.end_transaction(pid, true);
         }
     }

@@ -61,9 +61,18 @@ impl Creation {
     ///
     /// # Errors
     /// `55000`, `42602`, `42710`, `53400`, `58P01`.
-    pub fn begin(state: &mut State, pid: i32, name: &str, plugin: &str, temporary: bool) -> Result<Self, PgError> {
+    pub fn begin(
+        state: &mut State,
+        pid: i32,
+        name: &str,
+        plugin: &str,
+        temporary: bool,
+    ) -> Result<Self, PgError> {
         if state.backend_ref(pid).settings.get("wal_level") != Some("logical") {
-            return Err(PgError::new("55000", "logical decoding requires wal_level >= logical"));
+            return Err(PgError::new(
+                "55000",
+                "logical decoding requires wal_level >= logical",
+            ));
         }
         let name = Slots::check_name(name)?;
         let slot = Slot {
@@ -81,10 +90,19 @@ impl Creation {
         state.slots.create(slot, limit)?;
         if !matches!(plugin, "pgoutput" | "test_decoding") {
             state.slots.remove(&name);
-            return Err(PgError::new("58P01", format!("could not access file \"{plugin}\": No such file or directory")));
+            return Err(PgError::new(
+                "58P01",
+                format!("could not access file \"{plugin}\": No such file or directory"),
+            ));
         }
         let phase = Phase::Log(Record::write(state));
-        Ok(Self { name, temporary, generation: 1, phase, consistent: None })
+        Ok(Self {
+            name,
+            temporary,
+            generation: 1,
+            phase,
+            consistent: None,
+        })
     }
 
     /// Goes as far as possible without waiting.
@@ -124,7 +142,11 @@ impl Creation {
     /// From here on a permanent slot stays, and belongs to nobody (OB-70).
     fn persist(&self, state: &mut State, pid: i32) {
         let lsn = self.consistent_point();
-        if let Some(slot) = state.slots.get_mut(&self.name).filter(|slot| slot.active_pid == Some(pid)) {
+        if let Some(slot) = state
+            .slots
+            .get_mut(&self.name)
+            .filter(|slot| slot.active_pid == Some(pid))
+        {
             slot.confirmed_flush = Some(lsn);
             if self.temporary {
                 slot.persistence = Persistence::Temporary;
@@ -151,8 +173,14 @@ impl Record {
     fn write(state: &mut State) -> Self {
         let snapshot = Snapshot::take(&state.log);
         let lsn = state.write_wal(56);
-        let delay = state.chooser.duration(state.options.timings.slot_wal_wait.clone());
-        Self { snapshot, lsn, flushed: state.now() + delay }
+        let delay = state
+            .chooser
+            .duration(state.options.timings.slot_wal_wait.clone());
+        Self {
+            snapshot,
+            lsn,
+            flushed: state.now() + delay,
+        }
     }
 }
 

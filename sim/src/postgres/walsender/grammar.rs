@@ -82,10 +82,17 @@ fn tokens(text: &str) -> Result<Vec<Token>, PgError> {
                     Some(c) => content.push(c),
                 }
             }
-            tokens.push(if first == '"' { Token::Quoted(content) } else { Token::Text(content) });
+            tokens.push(if first == '"' {
+                Token::Quoted(content)
+            } else {
+                Token::Text(content)
+            });
         } else if first.is_alphanumeric() || first == '_' {
             let mut word = String::new();
-            while let Some(&c) = characters.peek().filter(|c| c.is_alphanumeric() || matches!(c, '_' | '/' | '$' | '.')) {
+            while let Some(&c) = characters
+                .peek()
+                .filter(|c| c.is_alphanumeric() || matches!(c, '_' | '/' | '$' | '.'))
+            {
                 word.push(c);
                 characters.next();
             }
@@ -158,14 +165,29 @@ fn syntax(at: Option<&Token>) -> PgError {
 /// # Errors
 /// `42601`.
 pub fn parse(text: &str) -> Result<Option<Replication>, PgError> {
-    let first: String = text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    let Some(command) = COMMANDS.iter().find(|command| first.eq_ignore_ascii_case(command)) else { return Ok(None) };
-    let mut reader = Reader { tokens: tokens(text)?, at: 1 };
+    let first: String = text
+        .trim_start()
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect();
+    let Some(command) = COMMANDS
+        .iter()
+        .find(|command| first.eq_ignore_ascii_case(command))
+    else {
+        return Ok(None);
+    };
+    let mut reader = Reader {
+        tokens: tokens(text)?,
+        at: 1,
+    };
     let parsed = match *command {
         "IDENTIFY_SYSTEM" => Replication::IdentifySystem,
         "SHOW" => Replication::Show(reader.name()?),
         "CREATE_REPLICATION_SLOT" => create(&mut reader, text)?,
-        "DROP_REPLICATION_SLOT" => Replication::DropSlot { name: reader.name()?, wait: reader.take("WAIT") },
+        "DROP_REPLICATION_SLOT" => Replication::DropSlot {
+            name: reader.name()?,
+            wait: reader.take("WAIT"),
+        },
         _ => return Ok(Some(Replication::Unsupported(text.to_owned()))),
     };
     reader.end()?;
@@ -190,8 +212,16 @@ fn create(reader: &mut Reader, text: &str) -> Result<Replication, PgError> {
             match option.as_str() {
                 "snapshot" => snapshot = snapshot_value(&reader.text()?)?,
                 "two_phase" => {
-                    let on = matches!(reader.tokens.get(reader.at), Some(Token::Word(_) | Token::Text(_)));
-                    if !(on && matches!(reader.text()?.to_ascii_lowercase().as_str(), "false" | "off" | "0")) {
+                    let on = matches!(
+                        reader.tokens.get(reader.at),
+                        Some(Token::Word(_) | Token::Text(_))
+                    );
+                    if !(on
+                        && matches!(
+                            reader.text()?.to_ascii_lowercase().as_str(),
+                            "false" | "off" | "0"
+                        ))
+                    {
                         return Err(PgError::unsupported("slots with two_phase"));
                     }
                 }
@@ -211,7 +241,12 @@ fn create(reader: &mut Reader, text: &str) -> Result<Replication, PgError> {
     } else {
         reader.take("EXPORT_SNAPSHOT");
     }
-    Ok(Replication::CreateSlot { name, temporary, plugin, snapshot })
+    Ok(Replication::CreateSlot {
+        name,
+        temporary,
+        plugin,
+        snapshot,
+    })
 }
 
 fn snapshot_value(value: &str) -> Result<SnapshotOption, PgError> {
@@ -233,7 +268,12 @@ mod tests {
 
     fn slot(text: &str) -> (String, bool, SnapshotOption) {
         match parse(text) {
-            Ok(Some(Replication::CreateSlot { name, temporary, snapshot, .. })) => (name, temporary, snapshot),
+            Ok(Some(Replication::CreateSlot {
+                name,
+                temporary,
+                snapshot,
+                ..
+            })) => (name, temporary, snapshot),
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -241,11 +281,31 @@ mod tests {
     #[test]
     fn both_grammars_say_the_same() {
         let cases = [
-            ("CREATE_REPLICATION_SLOT a LOGICAL pgoutput", false, SnapshotOption::Export),
-            ("  create_replication_slot A LOGICAL pgoutput EXPORT_SNAPSHOT;", false, SnapshotOption::Export),
-            ("CREATE_REPLICATION_SLOT a TEMPORARY LOGICAL pgoutput USE_SNAPSHOT", true, SnapshotOption::Use),
-            ("CREATE_REPLICATION_SLOT a LOGICAL pgoutput (SNAPSHOT 'nothing')", false, SnapshotOption::Nothing),
-            (r#"CREATE_REPLICATION_SLOT "a" TEMPORARY LOGICAL "pgoutput" (SNAPSHOT 'use')"#, true, SnapshotOption::Use),
+            (
+                "CREATE_REPLICATION_SLOT a LOGICAL pgoutput",
+                false,
+                SnapshotOption::Export,
+            ),
+            (
+                "  create_replication_slot A LOGICAL pgoutput EXPORT_SNAPSHOT;",
+                false,
+                SnapshotOption::Export,
+            ),
+            (
+                "CREATE_REPLICATION_SLOT a TEMPORARY LOGICAL pgoutput USE_SNAPSHOT",
+                true,
+                SnapshotOption::Use,
+            ),
+            (
+                "CREATE_REPLICATION_SLOT a LOGICAL pgoutput (SNAPSHOT 'nothing')",
+                false,
+                SnapshotOption::Nothing,
+            ),
+            (
+                r#"CREATE_REPLICATION_SLOT "a" TEMPORARY LOGICAL "pgoutput" (SNAPSHOT 'use')"#,
+                true,
+                SnapshotOption::Use,
+            ),
         ];
         for (text, temporary, snapshot) in cases {
             assert_eq!(slot(text), ("a".to_owned(), temporary, snapshot), "{text}");

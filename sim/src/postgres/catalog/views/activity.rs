@@ -38,11 +38,22 @@ pub fn pg_stat_activity(state: &State, pid: i32, table: &mut Table) {
         let open = may_see(state, pid, backend);
         let when = |value: Value| if open { value } else { NULL };
         let transaction = backend.transaction.as_ref();
-        let kind = if backend.kind == Kind::Walsender { "walsender" } else { "client backend" };
-        let query = if open { backend.activity.query.as_str() } else { "<insufficient privilege>" };
+        let kind = if backend.kind == Kind::Walsender {
+            "walsender"
+        } else {
+            "client backend"
+        };
+        let query = if open {
+            backend.activity.query.as_str()
+        } else {
+            "<insufficient privilege>"
+        };
         let wait = backend.activity.wait;
         table.row([
-            state.databases.get(&backend.database).map_or(NULL, |database| oid(database.oid)),
+            state
+                .databases
+                .get(&backend.database)
+                .map_or(NULL, |database| oid(database.oid)),
             backend.database.clone().into(),
             backend.pid.into(),
             NULL,
@@ -91,7 +102,11 @@ pub fn pg_stat_replication(state: &State, _pid: i32, table: &mut Table) {
         ("flush_lsn", Type::Lsn),
         ("replay_lsn", Type::Lsn),
     ]);
-    for backend in state.backends.values().filter(|b| b.listed && b.kind == Kind::Walsender) {
+    for backend in state
+        .backends
+        .values()
+        .filter(|b| b.listed && b.kind == Kind::Walsender)
+    {
         table.row([
             backend.pid.into(),
             state.roles.get(&backend.role).map_or(NULL, |role| oid(role.oid)),
@@ -131,7 +146,10 @@ pub fn pg_replication_slots(state: &State, _pid: i32, table: &mut Table) {
         ("two_phase", Type::Bool),
     ]);
     for slot in state.slots.iter() {
-        let database = state.databases.iter().find(|(_, database)| database.oid == slot.database);
+        let database = state
+            .databases
+            .iter()
+            .find(|(_, database)| database.oid == slot.database);
         table.row([
             slot.name.clone().into(),
             slot.plugin.clone().into(),
@@ -177,7 +195,11 @@ const LOCKS: &[(&str, Type)] = &[
 pub fn pg_locks(state: &State, _pid: i32, table: &mut Table) {
     table.columns(LOCKS);
     let virtual_id = |backend: &Backend| format!("{}/{}", backend.place, backend.local_xid);
-    for backend in state.backends.values().filter(|b| b.kind != Kind::OutOfBand && b.transaction.is_some()) {
+    for backend in state
+        .backends
+        .values()
+        .filter(|b| b.kind != Kind::OutOfBand && b.transaction.is_some())
+    {
         let mut row = vec![NULL; LOCKS.len()];
         row[0] = "virtualxid".into();
         row[5] = virtual_id(backend).into();
@@ -189,7 +211,13 @@ pub fn pg_locks(state: &State, _pid: i32, table: &mut Table) {
         table.rows.push(row);
     }
     for lock in state.locks.rows() {
-        let Some(backend) = state.backends.get(&lock.pid).filter(|b| b.kind != Kind::OutOfBand) else { continue };
+        let Some(backend) = state
+            .backends
+            .get(&lock.pid)
+            .filter(|b| b.kind != Kind::OutOfBand)
+        else {
+            continue;
+        };
         let mut row = vec![NULL; LOCKS.len()];
         match lock.tag {
             LockTag::Relation { database, relation } => {
@@ -201,7 +229,12 @@ pub fn pg_locks(state: &State, _pid: i32, table: &mut Table) {
                 row[0] = "transactionid".into();
                 row[6] = xid(Some(id));
             }
-            LockTag::Advisory { database, class, object, sub } => {
+            LockTag::Advisory {
+                database,
+                class,
+                object,
+                sub,
+            } => {
                 row[0] = "advisory".into();
                 row[1] = oid(database);
                 row[7] = oid(class);
@@ -236,5 +269,9 @@ pub fn pg_replication_origin(_state: &State, _pid: i32, table: &mut Table) {
 
 /// `pg_subscription`: there are none here.
 pub fn pg_subscription(_state: &State, _pid: i32, table: &mut Table) {
-    table.columns(&[("oid", Type::Oid), ("subname", Type::Name), ("subdbid", Type::Oid)]);
+    table.columns(&[
+        ("oid", Type::Oid),
+        ("subname", Type::Name),
+        ("subdbid", Type::Oid),
+    ]);
 }

@@ -28,7 +28,13 @@ pub struct Table {
 impl Table {
     /// Declares the columns.
     pub fn columns(&mut self, columns: &[(&str, Type)]) {
-        self.columns = columns.iter().map(|(name, ty)| Column { name: (*name).to_owned(), ty: ty.clone() }).collect();
+        self.columns = columns
+            .iter()
+            .map(|(name, ty)| Column {
+                name: (*name).to_owned(),
+                ty: ty.clone(),
+            })
+            .collect();
     }
 
     /// Adds a row.

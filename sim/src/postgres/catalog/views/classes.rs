@@ -10,11 +10,18 @@ use crate::postgres::sql::value::{Type, Value};
 use crate::postgres::state::State;
 
 fn relations(state: &State, pid: i32) -> impl Iterator<Item = &Rc<Relation>> {
-    state.database(pid).relations.iter(&state.log, state.catalog_view(pid)).map(|(_, relation)| relation)
+    state
+        .database(pid)
+        .relations
+        .iter(&state.log, state.catalog_view(pid))
+        .map(|(_, relation)| relation)
 }
 
 fn numbers(columns: &[usize]) -> Value {
-    let numbers: Vec<Value> = columns.iter().map(|column| Value::Int(*column as i64 + 1)).collect();
+    let numbers: Vec<Value> = columns
+        .iter()
+        .map(|column| Value::Int(*column as i64 + 1))
+        .collect();
     Value::Array(numbers.into())
 }
 
@@ -52,7 +59,8 @@ pub fn pg_class(state: &State, pid: i32, table: &mut Table) {
     let database = state.database(pid);
     for relation in relations(state, pid) {
         let heap = database.heaps.get(&relation.filenode);
-        let indexed = relations(state, pid).any(|r| r.index().is_some_and(|index| index.table == relation.oid));
+        let indexed =
+            relations(state, pid).any(|r| r.index().is_some_and(|index| index.table == relation.oid));
         let identity = match relation.replica_identity {
             ReplicaIdentity::Default => 'd',
             ReplicaIdentity::Full => 'f',
@@ -66,7 +74,11 @@ pub fn pg_class(state: &State, pid: i32, table: &mut Table) {
             oid(0),
             oid(relation.owner),
             oid(if relation.relkind() == 'r' { 2 } else { 0 }),
-            oid(if relation.relkind() == 'p' { 0 } else { relation.filenode }),
+            oid(if relation.relkind() == 'p' {
+                0
+            } else {
+                relation.filenode
+            }),
             oid(0),
             heap.map_or(0, |heap| i64::from(heap.blocks())).into(),
             // Never analysed here.
@@ -83,7 +95,11 @@ pub fn pg_class(state: &State, pid: i32, table: &mut Table) {
             false.into(),
             character(identity),
             relation.parent.is_some().into(),
-            relation.parent.as_ref().map(|(_, bound)| definitions::bound(bound)).into(),
+            relation
+                .parent
+                .as_ref()
+                .map(|(_, bound)| definitions::bound(bound))
+                .into(),
         ]);
     }
 }
@@ -134,7 +150,12 @@ pub fn pg_attribute(state: &State, pid: i32, table: &mut Table) {
                 has_default.into(),
                 column.missing.is_some().into(),
                 identity.into(),
-                if matches!(column.source, ColumnSource::Generated(_)) { "s" } else { "" }.into(),
+                if matches!(column.source, ColumnSource::Generated(_)) {
+                    "s"
+                } else {
+                    ""
+                }
+                .into(),
                 column.dropped.into(),
                 relation.parent.is_none().into(),
                 oid(super::types::collation_of(column)),
@@ -145,12 +166,24 @@ pub fn pg_attribute(state: &State, pid: i32, table: &mut Table) {
 
 /// `pg_attrdef`; `adbin` is the expression's text, which `pg_get_expr` gives back.
 pub fn pg_attrdef(state: &State, pid: i32, table: &mut Table) {
-    table.columns(&[("oid", Type::Oid), ("adrelid", Type::Oid), ("adnum", Type::Int2), ("adbin", Type::Text)]);
+    table.columns(&[
+        ("oid", Type::Oid),
+        ("adrelid", Type::Oid),
+        ("adnum", Type::Int2),
+        ("adbin", Type::Text),
+    ]);
     for relation in relations(state, pid) {
         for (position, column) in relation.live() {
-            let Some(text) = definitions::default(state, pid, column) else { continue };
+            let Some(text) = definitions::default(state, pid, column) else {
+                continue;
+            };
             let id = relation.oid.wrapping_mul(64).wrapping_add(position as u32);
-            table.row([oid(id), oid(relation.oid), (position as i64 + 1).into(), text.into()]);
+            table.row([
+                oid(id),
+                oid(relation.oid),
+                (position as i64 + 1).into(),
+                text.into(),
+            ]);
         }
     }
 }
@@ -197,10 +230,26 @@ pub fn pg_constraint(state: &State, pid: i32, table: &mut Table) {
         if let Some(index) = relation.index().filter(|index| index.constraint) {
             let kind = if index.primary { 'p' } else { 'u' };
             let columns = numbers(&index.columns);
-            add(relation.oid, &relation.name, relation.schema, kind, index.table, relation.oid, columns);
+            add(
+                relation.oid,
+                &relation.name,
+                relation.schema,
+                kind,
+                index.table,
+                relation.oid,
+                columns,
+            );
         }
         for check in &relation.checks {
-            add(check.oid, &check.name, relation.schema, 'c', relation.oid, 0, NULL);
+            add(
+                check.oid,
+                &check.name,
+                relation.schema,
+                'c',
+                relation.oid,
+                0,
+                NULL,
+            );
         }
     }
 }
@@ -281,15 +330,30 @@ pub fn pg_partitioned_table(state: &State, pid: i32, table: &mut Table) {
                 Strategy::Hash => 'h',
             };
             let count = key.columns.len() as i64;
-            table.row([oid(relation.oid), character(strategy), count.into(), oid(0), numbers(&key.columns)]);
+            table.row([
+                oid(relation.oid),
+                character(strategy),
+                count.into(),
+                oid(0),
+                numbers(&key.columns),
+            ]);
         }
     }
 }
 
 /// `pg_namespace`.
 pub fn pg_namespace(state: &State, pid: i32, table: &mut Table) {
-    table.columns(&[("oid", Type::Oid), ("nspname", Type::Name), ("nspowner", Type::Oid), ("nspacl", Type::Text)]);
-    for (id, schema) in state.database(pid).schemas.iter(&state.log, state.catalog_view(pid)) {
+    table.columns(&[
+        ("oid", Type::Oid),
+        ("nspname", Type::Name),
+        ("nspowner", Type::Oid),
+        ("nspacl", Type::Text),
+    ]);
+    for (id, schema) in state
+        .database(pid)
+        .schemas
+        .iter(&state.log, state.catalog_view(pid))
+    {
         table.row([oid(*id), schema.name.clone().into(), oid(schema.owner), NULL]);
     }
 }
@@ -303,7 +367,11 @@ pub fn pg_sequence(state: &State, pid: i32, table: &mut Table) {
         ("seqincrement", Type::Int8),
     ]);
     for relation in relations(state, pid).filter(|relation| relation.relkind() == 'S') {
-        let increment = state.database(pid).sequences.get(&relation.oid).map_or(1, |sequence| sequence.increment);
+        let increment = state
+            .database(pid)
+            .sequences
+            .get(&relation.oid)
+            .map_or(1, |sequence| sequence.increment);
         table.row([oid(relation.oid), oid(20), Value::Int(1), increment.into()]);
     }
 }
@@ -317,7 +385,8 @@ pub fn pg_tables(state: &State, pid: i32, table: &mut Table) {
         ("hasindexes", Type::Bool),
     ]);
     for relation in relations(state, pid).filter(|relation| matches!(relation.relkind(), 'r' | 'p')) {
-        let indexed = relations(state, pid).any(|r| r.index().is_some_and(|index| index.table == relation.oid));
+        let indexed =
+            relations(state, pid).any(|r| r.index().is_some_and(|index| index.table == relation.oid));
         table.row([
             state.schema_name(pid, relation.schema).into(),
             relation.name.clone().into(),

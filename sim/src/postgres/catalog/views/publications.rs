@@ -22,7 +22,11 @@ pub fn pg_publication(state: &State, pid: i32, table: &mut Table) {
         ("pubtruncate", Type::Bool),
         ("pubviaroot", Type::Bool),
     ]);
-    for (id, publication) in state.database(pid).publications.iter(&state.log, state.catalog_view(pid)) {
+    for (id, publication) in state
+        .database(pid)
+        .publications
+        .iter(&state.log, state.catalog_view(pid))
+    {
         let [insert, update, delete, truncate] = publication.publishes;
         table.row([
             oid(*id),
@@ -47,9 +51,19 @@ pub fn pg_publication_rel(state: &State, pid: i32, table: &mut Table) {
         ("prqual", Type::Text),
         ("prattrs", Type::Text),
     ]);
-    for (id, publication) in state.database(pid).publications.iter(&state.log, state.catalog_view(pid)) {
+    for (id, publication) in state
+        .database(pid)
+        .publications
+        .iter(&state.log, state.catalog_view(pid))
+    {
         for relation in publication.tables.keys() {
-            table.row([oid(id.wrapping_mul(31).wrapping_add(*relation)), oid(*id), oid(*relation), NULL, NULL]);
+            table.row([
+                oid(id.wrapping_mul(31).wrapping_add(*relation)),
+                oid(*id),
+                oid(*relation),
+                NULL,
+                NULL,
+            ]);
         }
     }
 }
@@ -57,9 +71,17 @@ pub fn pg_publication_rel(state: &State, pid: i32, table: &mut Table) {
 /// `pg_publication_namespace`.
 pub fn pg_publication_namespace(state: &State, pid: i32, table: &mut Table) {
     table.columns(&[("oid", Type::Oid), ("pnpubid", Type::Oid), ("pnnspid", Type::Oid)]);
-    for (id, publication) in state.database(pid).publications.iter(&state.log, state.catalog_view(pid)) {
+    for (id, publication) in state
+        .database(pid)
+        .publications
+        .iter(&state.log, state.catalog_view(pid))
+    {
         for schema in &publication.schemas {
-            table.row([oid(id.wrapping_mul(31).wrapping_add(*schema)), oid(*id), oid(*schema)]);
+            table.row([
+                oid(id.wrapping_mul(31).wrapping_add(*schema)),
+                oid(*id),
+                oid(*schema),
+            ]);
         }
     }
 }
@@ -73,9 +95,16 @@ pub fn pg_publication_tables(state: &State, pid: i32, table: &mut Table) {
         ("attnames", Type::Array(Arc::new(Type::Name))),
         ("rowfilter", Type::Text),
     ]);
-    for (_, publication) in state.database(pid).publications.iter(&state.log, state.catalog_view(pid)) {
+    for (_, publication) in state
+        .database(pid)
+        .publications
+        .iter(&state.log, state.catalog_view(pid))
+    {
         for relation in published(state, pid, publication) {
-            let names: Vec<Value> = relation.live().map(|(_, column)| column.name.as_str().into()).collect();
+            let names: Vec<Value> = relation
+                .live()
+                .map(|(_, column)| column.name.as_str().into())
+                .collect();
             table.row([
                 publication.name.clone().into(),
                 state.schema_name(pid, relation.schema).into(),

@@ -113,7 +113,11 @@ pub fn pg_settings(state: &State, pid: i32, table: &mut Table) {
             Context::Internal => "internal",
         };
         let value = settings.get(definition.name).unwrap_or(definition.default);
-        let source = if value == definition.default { "default" } else { "session" };
+        let source = if value == definition.default {
+            "default"
+        } else {
+            "session"
+        };
         table.row([
             definition.name.into(),
             value.into(),

@@ -7,12 +7,20 @@ use crate::postgres::sql::value::Type;
 use crate::postgres::state::State;
 
 /// Collations: oid, name, provider, encoding.
-const COLLATIONS: [(u32, &str, &str, i32); 5] =
-    [(100, "default", "d", -1), (950, "C", "c", -1), (951, "POSIX", "c", -1), (12_547, "C.utf8", "c", 6), (12_548, "en_US.utf8", "c", 6)];
+const COLLATIONS: [(u32, &str, &str, i32); 5] = [
+    (100, "default", "d", -1),
+    (950, "C", "c", -1),
+    (951, "POSIX", "c", -1),
+    (12_547, "C.utf8", "c", 6),
+    (12_548, "en_US.utf8", "c", 6),
+];
 
 /// The oid of a collation.
 pub fn collation_oid(name: &str) -> Option<u32> {
-    COLLATIONS.iter().find(|(_, known, ..)| *known == name).map(|(oid, ..)| *oid)
+    COLLATIONS
+        .iter()
+        .find(|(_, known, ..)| *known == name)
+        .map(|(oid, ..)| *oid)
 }
 
 /// `attcollation`: of strings the column's own or the default.
@@ -36,36 +44,49 @@ pub fn pg_collation(_state: &State, _pid: i32, table: &mut Table) {
         ("collencoding", Type::Int4),
     ]);
     for (id, name, provider, encoding) in COLLATIONS {
-        table.row([oid(id), name.into(), oid(PG_CATALOG), provider.into(), true.into(), encoding.into()]);
+        table.row([
+            oid(id),
+            name.into(),
+            oid(PG_CATALOG),
+            provider.into(),
+            true.into(),
+            encoding.into(),
+        ]);
     }
 }
 
 /// `pg_am`.
 pub fn pg_am(_state: &State, _pid: i32, table: &mut Table) {
-    table.columns(&[("oid", Type::Oid), ("amname", Type::Name), ("amtype", Type::QChar)]);
+    table.columns(&[
+        ("oid", Type::Oid),
+        ("amname", Type::Name),
+        ("amtype", Type::QChar),
+    ]);
     table.row([oid(2), "heap".into(), "t".into()]);
     table.row([oid(403), "btree".into(), "i".into()]);
 }
 
+const TYPE_COLUMNS: &[(&str, Type)] = &[
+    ("oid", Type::Oid),
+    ("typname", Type::Name),
+    ("typnamespace", Type::Oid),
+    ("typowner", Type::Oid),
+    ("typlen", Type::Int2),
+    ("typtype", Type::QChar),
+    ("typcategory", Type::QChar),
+    ("typisdefined", Type::Bool),
+    ("typdelim", Type::QChar),
+    ("typrelid", Type::Oid),
+    ("typelem", Type::Oid),
+    ("typarray", Type::Oid),
+    ("typbasetype", Type::Oid),
+    ("typtypmod", Type::Int4),
+    ("typcollation", Type::Oid),
+];
+
 /// `pg_type`.
 pub fn pg_type(state: &State, pid: i32, table: &mut Table) {
-    table.columns(&[
-        ("oid", Type::Oid),
-        ("typname", Type::Name),
-        ("typnamespace", Type::Oid),
-        ("typowner", Type::Oid),
-        ("typlen", Type::Int2),
-        ("typtype", Type::QChar),
-        ("typcategory", Type::QChar),
-        ("typisdefined", Type::Bool),
-        ("typdelim", Type::QChar),
-        ("typrelid", Type::Oid),
-        ("typelem", Type::Oid),
-        ("typarray", Type::Oid),
-        ("typbasetype", Type::Oid),
-        ("typtypmod", Type::Int4),
-        ("typcollation", Type::Oid),
-    ]);
+    table.columns(TYPE_COLUMNS);
     let mut add = |ty: &Type| {
         let element = match ty {
             Type::Array(element) => element.oid(),

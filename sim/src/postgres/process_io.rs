@@ -1,0 +1,154 @@
+//! A backend and its client: writing that may block, reading between commands and inside COPY.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::activity::WaitEvent;
+use super::process::Process;
+use super::protocol::{Frontend, ReadError, Report};
+use super::sql::error::PgError;
+use super::waits::{Exit, Step, Stop};
+
+impl Process {
+    /// Sends what was said. A blocked write notices RST, a termination, `client_connection_check_interval`, and
+    /// a cancel only when the kernel's buffers have slack: that is drawn (OB-41, 72, 73).
+    ///
+    /// # Errors
+    /// With what interrupted it.
+    pub async fn flush(&mut self) -> Step<()> {
+        let mut blocked = false;
+        let result = poll_fn(|cx| {
+            loop {
+                match self.client.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => {
+                        self.slack = None;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::Exit(Exit::Silent))),
+                    Poll::Pending if self.slack == Some(true) => return Poll::Ready(Ok(())),
+                    Poll::Pending => {}
+                }
+                if !blocked {
+                    blocked = true;
+                    self.with(|backend| backend.activity.wait = Some(WaitEvent::ClientWrite));
+                }
+                self.listen(cx);
+                if let Err(stop) = self.blocked_write() {
+                    return Poll::Ready(Err(stop));
+                }
+                let deadlines = [self.timers.check_client, self.timers.statement];
+                if self.timers.poll_earliest(cx, &deadlines).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+        if blocked {
+            self.with(|backend| backend.activity.wait = None);
+        }
+        result
+    }
+
+    /// What a blocked write notices.
+    fn blocked_write(&mut self) -> Result<(), Stop> {
+        let running = self.with(|backend| !backend.reading);
+        let interrupt = match self.signals(running) {
+            // There is no way to say anything to this client any more.
+            Err(Stop::Exit(Exit::Fatal(_))) => return Err(Stop::Exit(Exit::Silent)),
+            Err(stop @ Stop::Exit(_)) => return Err(stop),
+            other => other,
+        };
+        let interrupt = interrupt.and_then(|()| if running { self.due() } else { Ok(()) });
+        if let Err(Stop::Error(_)) = &interrupt {
+            let chooser = &self.chooser;
+            if !*self.slack.get_or_insert_with(|| chooser.chance(1, 2)) {
+                // Packets are lost in mid-flow: the error finds no room either, until the client reads.
+                return Ok(());
+            }
+        }
+        interrupt
+    }
+
+    /// Waits for the client's next message between commands (`idle`, or active without Sync).
+    ///
+    /// # Errors
+    /// When the backend ends instead.
+    pub async fn read_command(&mut self, idle_limit: Option<(Duration, PgError)>) -> Step<Frontend> {
+        let deadline = idle_limit.as_ref().map(|(after, _)| self.timers.now() + *after);
+        self.with(|backend| {
+            backend.reading = true;
+            backend.signals.cancel = false;
+            backend.activity.wait = Some(WaitEvent::ClientRead);
+        });
+        let result = poll_fn(|cx| {
+            self.listen(cx);
+            self.signals(false)?;
+            if self.slack.is_some() && self.client.poll_flush(cx).is_ready() {
+                self.slack = None;
+            }
+            if let Poll::Ready(message) = self.poll_message(cx) {
+                return Poll::Ready(message);
+            }
+            match (self.timers.poll_earliest(cx, &[deadline]), &idle_limit) {
+                (Poll::Ready(()), Some((_, error))) => Poll::Ready(Err(error.clone().into())),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
+        self.with(|backend| {
+            backend.reading = false;
+            backend.activity.wait = None;
+        });
+        result
+    }
+
+    /// Waits for the client's next message inside a COPY IN: a termination ends it at once, a cancel only with the
+    /// next message (OB-75), and no timer does.
+    ///
+    /// # Errors
+    /// When the backend ends, or the COPY was cancelled.
+    pub async fn read_copy(&mut self) -> Step<Frontend> {
+        self.with(|backend| backend.activity.wait = Some(WaitEvent::ClientRead));
+        let result = poll_fn(|cx| {
+            self.listen(cx);
+            self.signals(false)?;
+            self.poll_message(cx)
+        })
+        .await;
+        self.with(|backend| backend.activity.wait = None);
+        let message = result?;
+        self.signals(true)?;
+        Ok(message)
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Step<Frontend>> {
+        Poll::Ready(match std::task::ready!(self.client.poll_message(cx)) {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) | Err(ReadError::Lost(_)) => Err(Stop::Exit(Exit::Silent)),
+            Err(ReadError::Protocol(error)) => Err(PgError::fatal(error.code(), error.to_string()).into()),
+        })
+    }
+
+    /// Appends an ErrorResponse or NoticeResponse.
+    pub fn report(&mut self, error: &PgError) {
+        let report = Report {
+            severity: error.severity,
+            code: error.code,
+            message: &error.message,
+            detail: error.detail.as_deref(),
+            hint: error.hint.as_deref(),
+        };
+        let mut replies = self.client.replies();
+        match error.severity {
+            "ERROR" | "FATAL" | "PANIC" => replies.error(&report),
+            _ => replies.notice(&report),
+        };
+    }
+
+    /// Appends the notices that statements left.
+    pub fn report_notices(&mut self) {
+        let notices = self.with(|backend| std::mem::take(&mut backend.notices));
+        notices.iter().for_each(|notice| self.report(notice));
+    }
+}
