@@ -81,6 +81,11 @@ impl Admin {
         self.0.query(sql).await
     }
 
+    /// The connection itself.
+    pub(crate) fn session(&mut self) -> &mut Session {
+        &mut self.0
+    }
+
     /// Closes and waits for the server's EOF. One that ends otherwise is in no census either.
     pub(crate) async fn close(self) {
         let _released_or_gone = self.0.close().await;
