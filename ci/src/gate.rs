@@ -48,10 +48,15 @@ pub struct Args {
 
 /// Runs the gate.
 pub fn run(args: &Args) -> Exit {
-    let scenarios: Vec<Scenario> =
-        catalogue().into_iter().filter(|s| args.scenario.matches(s.name)).collect();
+    let scenarios: Vec<Scenario> = catalogue()
+        .into_iter()
+        .filter(|s| args.scenario.matches(s.name))
+        .collect();
     if scenarios.is_empty() {
-        eprintln!("error: no scenario matches {}; `leftover list` shows them", args.scenario);
+        eprintln!(
+            "error: no scenario matches {}; `leftover list` shows them",
+            args.scenario
+        );
         return Exit::Usage;
     }
     let rows = match args.world {
@@ -69,12 +74,18 @@ pub fn run(args: &Args) -> Exit {
     for text in rows.iter().filter_map(story) {
         println!("\n{text}");
     }
-    let exit = if rows.iter().all(|row| row.passed) { Exit::Clean } else { Exit::LeftBehind };
+    let exit = if rows.iter().all(|row| row.passed) {
+        Exit::Clean
+    } else {
+        Exit::LeftBehind
+    };
     exit.worse(write_json(args, &rows))
 }
 
 fn write_json(args: &Args, rows: &[Row]) -> Exit {
-    let Some(path) = &args.json else { return Exit::Clean };
+    let Some(path) = &args.json else {
+        return Exit::Clean;
+    };
     let text = serde_json::to_string_pretty(rows).expect("rows are plain data");
     match std::fs::write(path, text + "\n") {
         Ok(()) => Exit::Clean,
@@ -127,7 +138,10 @@ fn many(scenario: &Scenario, seeds: u64, jobs: u64, bar: &ProgressBar) -> Result
             }
             let shown = worlds::simulate(scenario, seed);
             bar.inc(1);
-            results.lock().expect("no other job has panicked").push((seed, shown));
+            results
+                .lock()
+                .expect("no other job has panicked")
+                .push((seed, shown));
         }
     };
     std::thread::scope(|scope| {

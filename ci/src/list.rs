@@ -14,7 +14,9 @@ pub fn run() -> Exit {
 
 fn render() -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(["scenario", "expected", "about"]);
+    table
+        .load_style(UTF8_FULL_CONDENSED)
+        .set_header(["scenario", "expected", "about"]);
     for scenario in catalogue() {
         table.add_row([scenario.name, expected(scenario.expect), scenario.about]);
     }

@@ -17,6 +17,10 @@ mod report;
 mod url;
 mod worlds;
 
+/// A run makes tens of thousands of small allocations; this allocator is what makes them cheap.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())

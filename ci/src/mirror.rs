@@ -104,13 +104,21 @@ async fn drop_mirror(which: &Which) -> Result<Exit, Exit> {
 }
 
 async fn sweep(which: &Which) -> Result<Exit, Exit> {
-    let cleaned = which.mirror(Settings::default())?.sweep().await.map_err(|error| failed(&error))?;
+    let cleaned = which
+        .mirror(Settings::default())?
+        .sweep()
+        .await
+        .map_err(|error| failed(&error))?;
     print!("{}", render_cleaned(&cleaned));
     Ok(left(&cleaned))
 }
 
 async fn status(which: &Which) -> Result<Exit, Exit> {
-    let status = which.mirror(Settings::default())?.status().await.map_err(|error| failed(&error))?;
+    let status = which
+        .mirror(Settings::default())?
+        .status()
+        .await
+        .map_err(|error| failed(&error))?;
     print!("{}", render_status(&status));
     Ok(Exit::Clean)
 }

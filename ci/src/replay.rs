@@ -32,7 +32,10 @@ pub struct Args {
 /// Runs it again and shows it.
 pub fn run(args: &Args) -> Exit {
     let Some(scenario) = catalogue().into_iter().find(|s| s.name == args.scenario) else {
-        eprintln!("error: there is no scenario {:?}; `leftover list` shows them", args.scenario);
+        eprintln!(
+            "error: there is no scenario {:?}; `leftover list` shows them",
+            args.scenario
+        );
         return Exit::Usage;
     };
     match outcome(args, &scenario) {
@@ -79,8 +82,17 @@ fn render(scenario: &Scenario, outcome: &Outcome, log: bool) -> String {
         line("error", error);
     }
     line("verdict", &outcome.verdict.to_string());
-    line("took", &format!("{:?} of the world's time, {} polls", outcome.duration, outcome.polls));
-    line("events", &format!("{}, hash {:016x}", outcome.events, outcome.hash));
+    line(
+        "took",
+        &format!(
+            "{:?} of the world's time, {} polls",
+            outcome.duration, outcome.polls
+        ),
+    );
+    line(
+        "events",
+        &format!("{}, hash {:016x}", outcome.events, outcome.hash),
+    );
     if log {
         for record in outcome.records() {
             let _ = writeln!(text, "{record}");

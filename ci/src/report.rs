@@ -88,7 +88,11 @@ impl Row {
             Shown::NotStruck => self.not_struck += 1,
             Shown::Left(example) => {
                 self.left += 1;
-                if self.example.as_ref().is_none_or(|known| example.seed < known.seed) {
+                if self
+                    .example
+                    .as_ref()
+                    .is_none_or(|known| example.seed < known.seed)
+                {
                     self.example = Some(*example);
                 }
             }
@@ -133,9 +137,16 @@ impl Example {
 /// The rows as a table.
 pub fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_header(["world", "scenario", "expected", "runs", "clean", "left", "not struck", "result"]);
+    table.load_style(UTF8_FULL_CONDENSED).set_header([
+        "world",
+        "scenario",
+        "expected",
+        "runs",
+        "clean",
+        "left",
+        "not struck",
+        "result",
+    ]);
     for row in rows {
         let number = |n: u64| Cell::new(n).set_alignment(CellAlignment::Right);
         table.add_row([

@@ -17,14 +17,16 @@ pub const SIMULATED: &str = sim::DESCRIPTION;
 
 /// One run in the simulated world.
 pub fn simulated(scenario: &Scenario, seed: u64) -> Result<Outcome, String> {
-    sim::run(scenario, seed, &Settings::default()).map_err(|error| {
-        format!("{} with seed {seed}: {error}", scenario.name)
-    })
+    sim::run(scenario, seed, &Settings::default())
+        .map_err(|error| format!("{} with seed {seed}: {error}", scenario.name))
 }
 
 /// What one run in the simulated world showed.
 pub fn simulate(scenario: &Scenario, seed: u64) -> Result<Shown, String> {
-    Ok(shown(&simulated(scenario, seed)?, format!("cargo leftover replay {} --seed {seed}", scenario.name)))
+    Ok(shown(
+        &simulated(scenario, seed)?,
+        format!("cargo leftover replay {} --seed {seed}", scenario.name),
+    ))
 }
 
 fn shown(outcome: &Outcome, replay: String) -> Shown {
@@ -69,9 +71,18 @@ impl Real {
             .enable_all()
             .build()
             .map_err(|error| format!("cannot start: {error}"))?;
-        let options = Options { major, ..Options::default() };
-        let world = runtime.block_on(async { RealWorld::start(options) }).map_err(|error| error.to_string())?;
-        Ok(Real { world: Arc::new(world), major, runtime })
+        let options = Options {
+            major,
+            ..Options::default()
+        };
+        let world = runtime
+            .block_on(async { RealWorld::start(options) })
+            .map_err(|error| error.to_string())?;
+        Ok(Real {
+            world: Arc::new(world),
+            major,
+            runtime,
+        })
     }
 
     /// What the world is, for people.
@@ -82,8 +93,12 @@ impl Real {
     /// What a run without faults does.
     pub fn record(&self, scenario: &Scenario) -> Result<Recon, String> {
         let settings = Settings::real();
-        let recorded = self.runtime.block_on(run::record(&self.world, scenario, 0, &settings));
-        recorded.map(|(recon, _)| recon).map_err(|error| format!("{}: {error}", scenario.name))
+        let recorded = self
+            .runtime
+            .block_on(run::record(&self.world, scenario, 0, &settings));
+        recorded
+            .map(|(recon, _)| recon)
+            .map_err(|error| format!("{}: {error}", scenario.name))
     }
 
     /// One run.

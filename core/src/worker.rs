@@ -81,11 +81,11 @@ async fn copy_with_retries<C: Connector>(
 ) -> Result<(), LoadError> {
     let settings = &job.context.settings;
     for next in 2.. {
-        let names = pair
-            .take()
-            .map_or_else(|| (PairNames::new(job), None), |(n, p)| (n, Some(p)));
-        let (names, old) = names;
-        let failure = match copy_once(job, &names, old, partition).await {
+        let (names, open) = match pair.take() {
+            Some((names, pair)) => (names, Some(pair)),
+            None => (PairNames::new(job), None),
+        };
+        let failure = match copy_once(job, &names, open, partition).await {
             Ok(copied) => {
                 *pair = Some((names, copied));
                 return Ok(());
@@ -95,7 +95,10 @@ async fn copy_with_retries<C: Connector>(
         };
         if next > settings.partition_tries {
             // A new snapshot would not help: it was not the snapshot that failed.
-            return Err(LoadError::GaveUp { attempts: next - 1, last: Box::new(failure.into()) });
+            return Err(LoadError::GaveUp {
+                attempts: next - 1,
+                last: Box::new(failure.into()),
+            });
         }
         tracing::info!(%failure, %partition, "a worker starts again");
         job.context.clock.sleep(settings.backoff_before(next)).await;

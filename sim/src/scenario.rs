@@ -45,7 +45,9 @@ pub fn record(
     seed: u64,
     settings: &Settings,
 ) -> Result<(Recon, Outcome), SimulationError> {
-    in_a_world(seed, async |world| run::record(&world, scenario, seed, settings).await)
+    in_a_world(seed, async |world| {
+        run::record(&world, scenario, seed, settings).await
+    })
 }
 
 /// Runs `scenario` with `plan`.
@@ -58,7 +60,9 @@ pub fn run_plan(
     plan: &Plan,
     settings: &Settings,
 ) -> Result<Outcome, SimulationError> {
-    in_a_world(seed, async |world| run::run_plan(&world, scenario, seed, plan, settings).await)
+    in_a_world(seed, async |world| {
+        run::run_plan(&world, scenario, seed, plan, settings).await
+    })
 }
 
 /// Runs `judge` in a simulation of its own, with two servers as new.
@@ -68,11 +72,24 @@ fn in_a_world<T>(
 ) -> Result<T, SimulationError> {
     let ran = Simulation::new(seed).run(|sim| async move {
         let options = ServerOptions::default();
-        let login = Login { user: options.role.clone(), password: None, database: options.database.clone() };
+        let login = Login {
+            user: options.role.clone(),
+            password: None,
+            database: options.database.clone(),
+        };
         let (clock, chooser) = (sim.clock(), sim.chooser());
-        let world = SimWorld::new(&sim, DESCRIPTION, &WorldOptions::new(login), move |server, time| {
-            PgServer::new(options.clone(), clock.clone(), chooser.fork(&format!("{server} {time}")))
-        });
+        let world = SimWorld::new(
+            &sim,
+            DESCRIPTION,
+            &WorldOptions::new(login),
+            move |server, time| {
+                PgServer::new(
+                    options.clone(),
+                    clock.clone(),
+                    chooser.fork(&format!("{server} {time}")),
+                )
+            },
+        );
         judge(Arc::new(world)).await
     })?;
     Ok(ran?)

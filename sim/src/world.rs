@@ -263,7 +263,11 @@ impl<S: SimServer, M: Fn(u32) -> S> Attendant<S, M> {
     async fn answer(&mut self, request: Request) {
         match request {
             Request::Sql { sql, reply } => {
-                let _ = reply.send(self.server.sql(&self.login.database, &self.login.user, &sql).await);
+                let _ = reply.send(
+                    self.server
+                        .sql(&self.login.database, &self.login.user, &sql)
+                        .await,
+                );
             }
             Request::Census { reply } => {
                 let _ = reply.send(self.server.census());

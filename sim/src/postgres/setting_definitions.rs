@@ -170,11 +170,9 @@ pub const DEFINITIONS: &[Definition] = &[
 
 /// The definition of a setting, whose name is matched without regard to case.
 pub fn definition(name: &str) -> Option<&'static Definition> {
-    let name = name.to_ascii_lowercase();
-    DEFINITIONS
-        .binary_search_by(|d| d.name.cmp(&name))
-        .ok()
-        .map(|index| &DEFINITIONS[index])
+    let find = |name: &str| DEFINITIONS.binary_search_by(|d| d.name.cmp(name)).ok();
+    let index = find(name).or_else(|| find(&name.to_ascii_lowercase()))?;
+    Some(&DEFINITIONS[index])
 }
 
 /// The settings that are told to the client when they change (`GUC_REPORT`), as clients know their names.

@@ -64,7 +64,8 @@ pub trait Host {
     ///
     /// # Errors
     /// `42P01` when there is no such relation, `42501` without the right to read it.
-    fn scan(&mut self, name: &ObjectName, only: bool, for_write: bool) -> Result<Scan, Interrupt<Self::Wait>>;
+    fn scan(&mut self, name: &ObjectName, only: bool, for_write: bool)
+    -> Result<Scan, Interrupt<Self::Wait>>;
 
     /// The columns of a table that rows are about to be put into: a scan for writing without its rows.
     ///

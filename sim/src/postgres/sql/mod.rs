@@ -14,6 +14,7 @@ pub mod execute;
 pub mod host;
 pub mod names;
 pub mod numeric;
+mod only;
 pub mod parse;
 pub mod types;
 pub mod value;

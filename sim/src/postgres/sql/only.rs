@@ -25,7 +25,11 @@ pub(crate) fn mark(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut marked = Vec::with_capacity(tokens.len() + 1);
     for (at, token) in tokens.iter().enumerate() {
         if is_only(at) {
-            let word = Word { value: MARK.to_owned(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+            let word = Word {
+                value: MARK.to_owned(),
+                quote_style: Some('"'),
+                keyword: Keyword::NoKeyword,
+            };
             marked.push(TokenWithSpan::new(Token::Word(word), token.span));
             marked.push(TokenWithSpan::new(Token::Period, token.span));
         } else {

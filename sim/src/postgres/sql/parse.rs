@@ -86,7 +86,7 @@ fn finish(
 ) -> Result<(), PgError> {
     let Some(start) = start else { return Ok(()) };
     let text: Arc<str> = sql.get(start..end).unwrap_or(sql).trim_end().into();
-    let statement = parse_one(&text, tokens)?;
+    let statement = parse_one(&text, super::only::mark(tokens))?;
     statements.push(Parsed { text, statement });
     Ok(())
 }
