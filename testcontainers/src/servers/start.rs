@@ -259,7 +259,8 @@ pub(crate) fn wait_for<T: Send>(future: impl Future<Output = T> + Send) -> std::
         .enable_all()
         .build()?;
     Ok(std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| runtime.block_on(future));
+        // The runtime is dropped over there too: inside another runtime that is not allowed.
+        let waiting = scope.spawn(move || runtime.block_on(future));
         match waiting.join() {
             Ok(value) => value,
             Err(panic) => std::panic::resume_unwind(panic),

@@ -84,6 +84,16 @@ fn containers_serve(major: u32) {
 }
 
 #[test]
+fn a_world_starts_serves_and_goes_inside_a_runtime() {
+    for (provider, major) in [(Provider::Local, local_major()), (Provider::Container, 17)] {
+        block_on(async {
+            let world = start(provider, major);
+            serves(&world, major).await;
+        });
+    }
+}
+
+#[test]
 fn containers_of_15_serve_and_leave_nothing() {
     containers_serve(15);
 }
