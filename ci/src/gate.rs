@@ -32,7 +32,7 @@ pub struct Args {
     /// The world to run in
     #[arg(long, value_enum, default_value_t = World::Sim)]
     world: World,
-    /// How many seeds of each scenario; each seed strikes elsewhere [default: 200 simulated, 3 real]
+    /// How many seeds of each scenario; each seed strikes elsewhere [default: 100 simulated, 3 real]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
     /// The versions of Postgres to run on in the real world
@@ -103,7 +103,7 @@ fn bar(length: u64) -> ProgressBar {
 }
 
 fn simulated(args: &Args, scenarios: &[Scenario]) -> Result<Vec<Row>, String> {
-    let seeds = args.seeds.unwrap_or(200);
+    let seeds = args.seeds.unwrap_or(100);
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let jobs = args.jobs.unwrap_or(cores).min(seeds);
     let bar = bar(seeds * scenarios.len() as u64);

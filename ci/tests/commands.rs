@@ -3,7 +3,10 @@
 use std::process::{Command, Output};
 
 fn leftover(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_leftover")).args(arguments).output().expect("the binary runs")
+    Command::new(env!("CARGO_BIN_EXE_leftover"))
+        .args(arguments)
+        .output()
+        .expect("the binary runs")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -13,17 +16,37 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn the_gate_catches_the_planted_bugs_and_passes() {
     let json = std::env::temp_dir().join(format!("leftover-gate-{}.json", std::process::id()));
-    let output = leftover(&["gate", "--seeds", "2", "--json", json.to_str().expect("a plain path")]);
+    let output = leftover(&[
+        "gate",
+        "--seeds",
+        "2",
+        "--json",
+        json.to_str().expect("a plain path"),
+    ]);
     let printed = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{printed}\n{}", text(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{printed}\n{}",
+        text(&output.stderr)
+    );
     let rows: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&json).expect("it was written")).expect("JSON");
     std::fs::remove_file(&json).expect("it is ours");
     let rows = rows.as_array().expect("a row for each scenario");
     assert_eq!(rows.len(), leftover_scenarios::catalogue().len());
     assert!(rows.iter().all(|row| row["passed"] == true), "{rows:#?}");
-    let bug = |name: &str| rows.iter().find(|row| row["scenario"] == name).expect("it is listed");
-    let words = |name: &str| bug(name)["example"]["words"].as_str().expect("it was caught").to_owned();
+    let bug = |name: &str| {
+        rows.iter()
+            .find(|row| row["scenario"] == name)
+            .expect("it is listed")
+    };
+    let words = |name: &str| {
+        bug(name)["example"]["words"]
+            .as_str()
+            .expect("it was caught")
+            .to_owned()
+    };
     let peerdb = words("peerdb-2162");
     assert!(peerdb.contains("walsender"), "{peerdb}");
     assert!(peerdb.contains("idle in transaction"), "{peerdb}");
@@ -56,10 +79,23 @@ fn bad_usage_exits_with_2_and_says_what_is_wrong() {
     let target = ["--target", "postgres://me@localhost/copy"];
     let bad_url = "postgres://me:secret@localhost/shop?sslmode=require";
     for (arguments, expected) in [
-        (&["replay", "no-such-scenario", "--seed", "1"][..], "there is no scenario"),
+        (
+            &["replay", "no-such-scenario", "--seed", "1"][..],
+            "there is no scenario",
+        ),
         (&["gate", "--scenario", "no-such-*"], "no scenario matches"),
-        (&["mirror", "drop", "shop", "--source", bad_url, target[0], target[1]], "TLS is not supported"),
-        (&["mirror", "drop", "Shop", "--source", bad_url, target[0], target[1]], "cannot name a mirror"),
+        (
+            &[
+                "mirror", "drop", "shop", "--source", bad_url, target[0], target[1],
+            ],
+            "TLS is not supported",
+        ),
+        (
+            &[
+                "mirror", "drop", "Shop", "--source", bad_url, target[0], target[1],
+            ],
+            "cannot name a mirror",
+        ),
         (&["census", bad_url], "TLS is not supported"),
         (&["gate", "--seeds", "0"], "0 is not in"),
     ] {

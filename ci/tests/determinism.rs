@@ -23,7 +23,10 @@ fn alone(seed: u64) -> String {
         .output()
         .expect("the binary runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let hash = text.lines().find_map(|line| line.split_once("hash ")).map(|(_, hash)| hash.to_owned());
+    let hash = text
+        .lines()
+        .find_map(|line| line.split_once("hash "))
+        .map(|(_, hash)| hash.to_owned());
     hash.unwrap_or_else(|| panic!("no hash in {text}"))
 }
 
@@ -34,5 +37,8 @@ fn a_hundred_seeds_have_the_same_hashes_alone_in_a_suite_and_backwards() {
     let alone: BTreeMap<u64, String> = (0..SEEDS).map(|seed| (seed, alone(seed))).collect();
     assert_eq!(alone, forwards);
     let distinct: std::collections::BTreeSet<&String> = forwards.values().collect();
-    assert!(distinct.len() as u64 > SEEDS / 2, "a hash that says nothing: {distinct:?}");
+    assert!(
+        distinct.len() as u64 > SEEDS / 2,
+        "a hash that says nothing: {distinct:?}"
+    );
 }

@@ -61,6 +61,10 @@ impl TcpDial {
                 let stream = TcpStream::connect((name.as_str(), *port)).await?;
                 // Small messages wait for nothing; large ones are written in one go anyway.
                 stream.set_nodelay(true)?;
+                // Whoever gives a connection up, a killed process too, says so with a RST: a FIN waits behind
+                // data that the server does not read, and a backend that does not read keeps it there.
+                // Measured on 15: gone after 2 s instead of 346 s. A polite close has read EOF before.
+                stream.set_zero_linger()?;
                 Ok(Box::new(stream))
             }
             Host::Unix(directory) => Ok(Box::new(

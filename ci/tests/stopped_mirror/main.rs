@@ -3,9 +3,8 @@
 //! stay, and `mirror drop` then leaves nothing at all.
 //!
 //! The middle of the load is held, not hoped for: while the table `gate` on the target has a row, a trigger
-//! there slows every row down, so that the load lasts for half a minute unless the test opens the gate. Rows
-//! trickle rather than stop, because a backend that reads nothing at all does not even receive the FIN of a
-//! killed client: it waits behind the data that the backend has no room for.
+//! there lets no row in. So the target reads nothing, and the connections are full, when the load is stopped:
+//! the case in which a FIN would wait behind data that nobody reads.
 
 mod scene;
 
@@ -72,6 +71,7 @@ fn kill_9_in_the_middle_of_the_load() {
 fn pg_terminate_backend_on_each_session() {
     on_a_world(async |world| {
         let scene = Scene::set(world).await;
+        scene.leave_the_gate_ajar().await;
         let mut load = scene.run();
         scene.until_copying(&mut load).await;
         let mut victims = Vec::new();

@@ -52,10 +52,11 @@ impl<'a> Scene<'a> {
         let fill =
             format!("INSERT INTO item SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, {ROWS}) i");
         let gate = "CREATE TABLE gate (closed boolean); INSERT INTO gate VALUES (true); \
-            CREATE FUNCTION slow_at_the_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+            CREATE FUNCTION wait_at_the_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+            WHILE EXISTS (SELECT FROM public.gate WHERE closed) LOOP PERFORM pg_sleep(0.01); END LOOP; \
             IF NEW.id % 4 = 0 AND EXISTS (SELECT FROM public.gate) THEN PERFORM pg_sleep(0.001); END IF; \
             RETURN NEW; END $$; \
-            CREATE TRIGGER gate BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION slow_at_the_gate()";
+            CREATE TRIGGER gate BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION wait_at_the_gate()";
         for (server, sql) in [
             (Server::Source, table),
             (Server::Source, fill.as_str()),
@@ -66,6 +67,15 @@ impl<'a> Scene<'a> {
             world.sql(server, sql).await.expect("the scene can be set");
         }
         Scene { world }
+    }
+
+    /// Lets rows trickle in, so that the load goes on and lasts for half a minute.
+    pub async fn leave_the_gate_ajar(&self) {
+        let ajar = self
+            .world
+            .sql(Server::Target, "UPDATE gate SET closed = false")
+            .await;
+        ajar.expect("the gate is ours");
     }
 
     /// Starts the load.
