@@ -5,10 +5,9 @@
 //!
 //! Reading order: [`world`] and [`census`] (what is there), [`pipeline`] and [`process`] (what is tested and
 //! what it gets), [`fault`] (what goes wrong), [`log`] (what happened), [`leftover`] and [`invariant`] (what
-//! must not be left), [`scenario`], [`run`] and [`verdict`] (one run), [`explore`] (many).
+//! must not be left), [`scenario`], [`run`] and [`verdict`] (one run).
 
 pub mod census;
-pub mod explore;
 pub mod fault;
 pub mod invariant;
 mod judge;
