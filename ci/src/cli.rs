@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
-use crate::{census, gate, list, mirror, replay};
+use crate::{census, gate, list, mirror, replay, shrink, sweep, verify};
 
 /// Finds what Postgres replication code leaves behind: connections, transactions, snapshots, slots,
 /// publications, running queries.
@@ -19,11 +19,24 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the scenarios
-    List,
+    List(list::Args),
     /// Run the scenarios under faults and fail if anything is left behind or a planted bug is not caught
     Gate(gate::Args),
-    /// Run one scenario with one seed again, and show what happened
+    /// Run the scenarios with everything that can strike at every await and every message
+    Sweep(sweep::Args),
+    /// Run a case, or one scenario with one seed, again, and show what happened
+    ///
+    /// A case exits with 0 when the verdict is the expected one, and with 1 when it is another one or a fault
+    /// of the case meets nothing. A seed exits with 0 when nothing was left, and with 1 when something was.
+    /// Both exit with 3 when it could not run, as with a fault that the world has no means for.
     Replay(replay::Args),
+    /// Find the smallest run that leaves the same behind, tell it, and write it as a case file
+    Shrink(shrink::Args),
+    /// Run a sample of scenarios and seeds twice, each in processes of its own, and compare every event
+    Verify(verify::Args),
+    /// One side of `verify`
+    #[command(hide = true)]
+    VerifyBatch(verify::batch::Args),
     /// Load one Postgres database into another, and leave nothing behind
     #[command(subcommand)]
     Mirror(mirror::Command),
@@ -35,9 +48,13 @@ impl Cli {
     /// Does what the command line says.
     pub fn run(self) -> Exit {
         match self.command {
-            Command::List => list::run(),
+            Command::List(args) => list::run(&args),
             Command::Gate(args) => gate::run(&args),
+            Command::Sweep(args) => sweep::run(&args),
             Command::Replay(args) => replay::run(&args),
+            Command::Shrink(args) => shrink::run(&args),
+            Command::Verify(args) => verify::run(&args),
+            Command::VerifyBatch(args) => verify::batch::run(&args),
             Command::Mirror(command) => on_tokio(mirror::run(command)),
             Command::Census(args) => on_tokio(census::run(args)),
         }
@@ -80,7 +97,9 @@ mod tests {
                 "postgres://h/d",
             ][..],
             &["leftover", "mirror", "run", "m", "--source", "postgres://h/d"],
-            &["leftover", "replay", "initial-load"],
+            &["leftover", "replay"],
+            &["leftover", "shrink", "initial-load", "--seed", "one"],
+            &["leftover", "verify", "--runs", "0"],
             &["leftover", "gate", "--world", "moon"],
         ] {
             let error = Cli::try_parse_from(bad).expect_err("refused");

@@ -8,9 +8,11 @@ use clap::ValueEnum;
 use glob::Pattern;
 use indicatif::{ProgressBar, ProgressStyle};
 use leftover_harness::scenario::Scenario;
-use leftover_scenarios::catalogue;
+use leftover_scenarios::meant_by;
 
+use crate::budget::Budget;
 use crate::exit::Exit;
+use crate::explore;
 use crate::report::{Row, Shown, story, table};
 use crate::worlds::{self, Real};
 
@@ -38,9 +40,11 @@ pub struct Args {
     /// The versions of Postgres to run on in the real world
     #[arg(long, value_name = "MAJOR", value_delimiter = ',', default_values_t = [15, 17])]
     postgres: Vec<u32>,
-    /// How many runs at a time in the simulated world [default: the machine's cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=256))]
-    jobs: Option<u64>,
+    /// Sweep all scenarios in the simulated world, and then swarm and pair faults until so much time is up
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::budget::duration, conflicts_with_all = ["seeds", "json"])]
+    time: Option<std::time::Duration>,
+    #[command(flatten)]
+    budget: Budget,
     /// Write the result as JSON to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -48,7 +52,7 @@ pub struct Args {
 
 /// Runs the gate.
 pub fn run(args: &Args) -> Exit {
-    let scenarios: Vec<Scenario> = catalogue()
+    let scenarios: Vec<Scenario> = meant_by(args.scenario.as_str())
         .into_iter()
         .filter(|s| args.scenario.matches(s.name))
         .collect();
@@ -58,6 +62,13 @@ pub fn run(args: &Args) -> Exit {
             args.scenario
         );
         return Exit::Usage;
+    }
+    if let Some(time) = args.time {
+        if args.world == World::Real {
+            eprintln!("error: --for explores the simulated world; --world real takes --seeds");
+            return Exit::Usage;
+        }
+        return explore::run(&scenarios, &args.budget, time);
     }
     let rows = match args.world {
         World::Sim => simulated(args, &scenarios),
@@ -96,7 +107,13 @@ fn write_json(args: &Args, rows: &[Row]) -> Exit {
     }
 }
 
-fn bar(length: u64) -> ProgressBar {
+/// How many runs at a time by default: the machine's cores.
+pub fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
+}
+
+/// A progress bar over so many runs.
+pub fn bar(length: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg:40} {wide_bar} {pos}/{len} runs, {per_sec}")
         .expect("a valid template");
     ProgressBar::new(length).with_style(style)
@@ -104,15 +121,15 @@ fn bar(length: u64) -> ProgressBar {
 
 fn simulated(args: &Args, scenarios: &[Scenario]) -> Result<Vec<Row>, String> {
     let seeds = args.seeds.unwrap_or(100);
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-    let jobs = args.jobs.unwrap_or(cores).min(seeds);
+    let first = args.budget.first_seed()?;
+    let jobs = args.budget.jobs();
     let bar = bar(seeds * scenarios.len() as u64);
     let mut rows = Vec::new();
     for scenario in scenarios {
         bar.set_message(scenario.name);
         let mut row = Row::new(worlds::SIMULATED, scenario);
         let started = bar.elapsed();
-        for shown in many(scenario, seeds, jobs, &bar)? {
+        for shown in many(scenario, first..first + seeds, jobs, &bar)? {
             row.add(shown);
         }
         row.seconds = (bar.elapsed() - started).as_secs_f64();
@@ -127,13 +144,18 @@ fn simulated(args: &Args, scenarios: &[Scenario]) -> Result<Vec<Row>, String> {
 }
 
 /// Runs all seeds of a scenario, `jobs` at a time; what they showed, by seed.
-fn many(scenario: &Scenario, seeds: u64, jobs: u64, bar: &ProgressBar) -> Result<Vec<Shown>, String> {
-    let next = AtomicU64::new(0);
+fn many(
+    scenario: &Scenario,
+    seeds: std::ops::Range<u64>,
+    jobs: usize,
+    bar: &ProgressBar,
+) -> Result<Vec<Shown>, String> {
+    let next = AtomicU64::new(seeds.start);
     let results = Mutex::new(Vec::new());
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds {
+            if seed >= seeds.end {
                 return;
             }
             let shown = worlds::simulate(scenario, seed);
@@ -155,7 +177,7 @@ fn many(scenario: &Scenario, seeds: u64, jobs: u64, bar: &ProgressBar) -> Result
 }
 
 fn real(args: &Args, scenarios: &[Scenario]) -> Result<Vec<Row>, String> {
-    let seeds = args.seeds.unwrap_or(3);
+    let (seeds, first) = (args.seeds.unwrap_or(3), args.budget.first_seed()?);
     let bar = bar(seeds * (scenarios.len() * args.postgres.len()) as u64);
     let mut rows = Vec::new();
     for major in &args.postgres {
@@ -166,7 +188,7 @@ fn real(args: &Args, scenarios: &[Scenario]) -> Result<Vec<Row>, String> {
             let mut row = Row::new(&world.describe(), scenario);
             let started = bar.elapsed();
             let recon = world.record(scenario)?;
-            for seed in 0..seeds {
+            for seed in first..first + seeds {
                 row.add(world.run(scenario, seed, &recon)?);
                 bar.inc(1);
             }

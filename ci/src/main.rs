@@ -1,4 +1,4 @@
-//! The `leftover` command: `list`, `gate`, `replay`, `mirror`, `census`.
+//! The `leftover` command: `list`, `gate`, `replay`, `shrink`, `verify`, `mirror`, `census`.
 //!
 //! [`cli`] is the map of what it can do; each command is a module of its name. Exit codes are in [`exit`].
 
@@ -6,15 +6,22 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod budget;
 mod census;
 mod cli;
 mod exit;
+mod explore;
+mod findings;
 mod gate;
 mod list;
 mod mirror;
 mod replay;
 mod report;
+mod shrink;
+mod sweep;
+mod target;
 mod url;
+mod verify;
 mod worlds;
 
 /// A run makes tens of thousands of small allocations; this allocator is what makes them cheap.

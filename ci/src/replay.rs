@@ -1,23 +1,21 @@
 //! `leftover replay`: one run again.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use leftover_harness::scenario::Scenario;
 use leftover_harness::verdict::{Outcome, Verdict};
-use leftover_scenarios::catalogue;
 
 use crate::exit::Exit;
 use crate::gate::World;
+use crate::target::{Named, Target};
 use crate::worlds::{self, Real};
 
-/// Which run.
+/// Which run, and where.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The scenario; `leftover list` shows them
-    scenario: String,
-    /// The seed: it decides what strikes, where and when, and all else that could differ
-    #[arg(long, value_name = "N")]
-    seed: u64,
+    #[command(flatten)]
+    target: Named,
     /// The world to run in
     #[arg(long, value_enum, default_value_t = World::Sim)]
     world: World,
@@ -27,41 +25,61 @@ pub struct Args {
     /// Print every event of the run
     #[arg(long)]
     log: bool,
+    /// Write the run as a case file, whose name ends in .case.toml
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 /// Runs it again and shows it.
 pub fn run(args: &Args) -> Exit {
-    let Some(scenario) = catalogue().into_iter().find(|s| s.name == args.scenario) else {
-        eprintln!(
-            "error: there is no scenario {:?}; `leftover list` shows them",
-            args.scenario
-        );
-        return Exit::Usage;
-    };
-    match outcome(args, &scenario) {
-        Ok(outcome) => {
-            print!("{}", render(&scenario, &outcome, args.log));
-            match outcome.verdict {
-                Verdict::Clean => Exit::Clean,
-                Verdict::Left(_) => Exit::LeftBehind,
-                Verdict::NotStruck(_) => Exit::CouldNotRun,
-            }
-        }
+    let target = match args.target.find() {
+        Ok(target) => target,
         Err(problem) => {
             eprintln!("error: {problem}");
-            Exit::CouldNotRun
+            return Exit::Usage;
         }
+    };
+    let outcome = match outcome(args, &target) {
+        Ok(outcome) => outcome,
+        Err(problem) => {
+            eprintln!("error: could not run: {problem}");
+            return Exit::CouldNotRun;
+        }
+    };
+    print!("{}", render(target.scenario(), &outcome, args.log));
+    let exit = judge(&target, &outcome);
+    match &args.out {
+        Some(path) => exit.worse(worlds::write_case(path, target.scenario(), &outcome)),
+        None => exit,
     }
 }
 
-fn outcome(args: &Args, scenario: &Scenario) -> Result<Outcome, String> {
+fn outcome(args: &Args, target: &Target) -> Result<Outcome, String> {
     match args.world {
-        World::Sim => worlds::simulated(scenario, args.seed),
-        World::Real => {
-            let world = Real::start(args.postgres)?;
-            let recon = world.record(scenario)?;
-            world.outcome(scenario, args.seed, &recon)
-        }
+        World::Sim => worlds::target(target),
+        World::Real => Real::start(args.postgres)?.target(target),
+    }
+}
+
+/// Whether it showed what a case says; without a case, whether anything was left.
+fn judge(target: &Target, outcome: &Outcome) -> Exit {
+    if let Target::Case { case, .. } = target {
+        return match case.check(outcome) {
+            Ok(()) => {
+                println!("expected  this verdict, and so it is");
+                Exit::Clean
+            }
+            Err(mismatch) => {
+                let mismatch = mismatch.to_string().replace('\n', "\n          ");
+                println!("expected  not shown: {mismatch}");
+                Exit::LeftBehind
+            }
+        };
+    }
+    match outcome.verdict {
+        Verdict::Clean => Exit::Clean,
+        Verdict::Left(_) => Exit::LeftBehind,
+        Verdict::NotStruck(_) => Exit::CouldNotRun,
     }
 }
 

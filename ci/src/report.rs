@@ -50,6 +50,8 @@ pub struct Example {
     pub hash: String,
     /// The line that shows it again.
     pub replay: String,
+    /// The line that makes it smaller and tells it, where it is of the simulated world.
+    pub shrink: Option<String>,
 }
 
 /// What one run showed, as far as a row needs it.
@@ -130,6 +132,7 @@ impl Example {
             leftovers: outcome.verdict.leftovers().to_vec(),
             hash: format!("{:016x}", outcome.hash),
             replay,
+            shrink: None,
         }
     }
 }
@@ -175,5 +178,8 @@ pub fn story(row: &Row) -> Option<String> {
     }
     text += &format!("  the run {}\n", example.end);
     text += &format!("  {}\n", example.replay);
+    if let Some(shrink) = &example.shrink {
+        text += &format!("  {shrink}\n");
+    }
     Some(text)
 }

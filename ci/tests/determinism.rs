@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use leftover_harness::config::Config;
 use leftover_harness::run::Settings;
 
 const SCENARIO: &str = "drop-during-initial-load";
@@ -11,7 +12,7 @@ const SEEDS: u64 = 100;
 fn here(seeds: impl Iterator<Item = u64>) -> BTreeMap<u64, String> {
     let scenario = leftover_scenarios::find(SCENARIO).expect("it is in the catalogue");
     let hash = |seed| {
-        let outcome = leftover_sim::scenario::run(&scenario, seed, &Settings::default());
+        let outcome = leftover_sim::scenario::run(&scenario, seed, &Config::default(), &Settings::default());
         format!("{:016x}", outcome.expect("it can be judged").hash)
     };
     seeds.map(|seed| (seed, hash(seed))).collect()

@@ -84,6 +84,8 @@ async fn within<C: Connector, T>(
     cleaning: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let step = "cleaning up";
+    // In a box, because each caller's future would otherwise hold it once for each call in between.
+    let cleaning = Box::pin(cleaning);
     let cleaning = async { Ok::<_, ConnectionError>(cleaning.await) };
     match bounded(&context.clock, "the cleaning of a server", bound, cleaning).await {
         Ok(result) => result,

@@ -28,6 +28,8 @@ pub enum End {
     HostVanished,
     /// The server ended sessions, or the network ended connections.
     ConnectionLost,
+    /// The server answered a statement with an error, and the run returned it.
+    ServerErred,
     /// The run returned an error for which the plan gave no reason.
     Failed,
     /// The run did not return; its process was killed.
@@ -83,6 +85,7 @@ impl End {
             | End::Killed
             | End::HostVanished
             | End::ConnectionLost
+            | End::ServerErred
             | End::Failed
             | End::Hung => MayStay::SlotAndPublication,
         }
@@ -92,7 +95,9 @@ impl End {
     pub fn bound(&self, bounds: &Bounds) -> Duration {
         match self {
             End::Completed | End::DropOk | End::DropMayBeLeft(_) | End::Failed => Duration::ZERO,
-            End::FutureDropped | End::Killed | End::ConnectionLost | End::Hung => bounds.noticed,
+            End::FutureDropped | End::Killed | End::ConnectionLost | End::ServerErred | End::Hung => {
+                bounds.noticed
+            }
             End::HostVanished => bounds.silent,
         }
     }
@@ -113,6 +118,7 @@ impl std::fmt::Display for End {
             End::Killed => "the process was killed",
             End::HostVanished => "the host went silent",
             End::ConnectionLost => "connections were lost",
+            End::ServerErred => "the server answered with an error",
             End::Failed => "the run failed",
             End::Hung => "the run did not return",
         })

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::errands::Errands;
 use crate::fault::plan::{Act, Then};
-use crate::fault::{Layer, ProcessId};
+use crate::fault::{Layer, ProcessId, Severed};
 use crate::invariant::{Before, Bounds, End, MayStay, left};
-use crate::leftover::{Call, Leftover};
+use crate::leftover::{Call, Foreign, Leftover};
 use crate::pipeline::{DropReport, Pipeline, RunReport};
 use crate::process::Process;
 use crate::run::Settings;
@@ -46,7 +47,8 @@ impl Course {
             Ended::Returned(Err(_)) if severed.iter().any(|severed| severed.unnoticed > 0) => {
                 End::HostVanished
             }
-            Ended::Returned(Err(_)) if has_reason(layer) => End::ConnectionLost,
+            Ended::Returned(Err(_)) if has_struck(layer, ends_connections) => End::ConnectionLost,
+            Ended::Returned(Err(_)) if has_struck(layer, is_error) => End::ServerErred,
             Ended::Returned(Err(_)) => End::Failed,
         }
     }
@@ -65,19 +67,49 @@ impl Course {
     }
 }
 
-/// Whether a fault of the network, or a drop, gave calls a reason to fail.
-fn has_reason(layer: &Layer) -> bool {
-    let reason = |act: &Act| matches!(act, Act::Fault { .. } | Act::Drop);
+/// Whether something for which `wanted` holds has struck.
+fn has_struck(layer: &Layer, wanted: impl Fn(&Act) -> bool) -> bool {
     layer
         .struck()
         .iter()
-        .any(|struck| struck.times > 0 && reason(&struck.strike.act))
+        .any(|struck| struck.times > 0 && wanted(&struck.strike.act))
+}
+
+/// Whether it ends connections.
+fn ends_connections(act: &Act) -> bool {
+    matches!(act, Act::Fault { .. } | Act::Drop) || is_of_servers(act)
+}
+
+/// Whether a server ends connections by it.
+fn is_of_servers(act: &Act) -> bool {
+    matches!(act, Act::Terminate | Act::Crash { .. })
+}
+
+/// Whether a server has crashed: it has ended every session, whosever it was.
+pub(crate) fn crashed(layer: &Layer, server: Server) -> bool {
+    has_struck(layer, |act| *act == Act::Crash { server })
+}
+
+fn is_error(act: &Act) -> bool {
+    matches!(act, Act::Error { .. })
+}
+
+/// The first look that finds something.
+const LEFT: &str = "the server holds what nobody needs any more";
+
+/// How the words of a look begin that finds it again at its bound.
+const STILL: &str = "it is still there";
+
+/// Whether an event of the log is a look that found something.
+pub(crate) fn is_look(what: &str) -> bool {
+    what == LEFT || what.starts_with(STILL)
 }
 
 /// Everything that a run is judged with.
 pub(crate) struct Bench<'a, W> {
     pub(crate) world: &'a Arc<W>,
     pub(crate) layer: Arc<Layer>,
+    pub(crate) errands: Errands,
     pub(crate) pipeline: &'a dyn Pipeline,
     pub(crate) beside: Option<&'a dyn Pipeline>,
     pub(crate) before: [Before; 2],
@@ -99,15 +131,31 @@ impl<W: World> Bench<'_, W> {
         Ok(found)
     }
 
+    /// Looks once.
+    async fn look(&self, may_stay: &MayStay) -> Result<Vec<Leftover>, WorldError> {
+        let found = self.left(may_stay).await?;
+        if !found.is_empty() {
+            self.layer.log().note(LEFT);
+        }
+        Ok(found)
+    }
+
     /// Looks until nothing is left or `bound` has passed.
     async fn settle(&self, may_stay: &MayStay, bound: Duration) -> Result<Vec<Leftover>, WorldError> {
         let clock = self.layer.clock();
         let start = clock.now();
         let mut pause = Duration::from_millis(5);
+        let mut first = true;
         loop {
             let found = self.left(may_stay).await?;
             let passed = clock.now().saturating_sub(start);
+            if !found.is_empty() && std::mem::take(&mut first) {
+                self.layer.log().note(LEFT);
+            }
             if found.is_empty() || passed >= bound {
+                if !found.is_empty() && !bound.is_zero() {
+                    self.layer.log().note(&format!("{STILL} {bound:?} later"));
+                }
                 return Ok(found);
             }
             clock.sleep(pause.min(bound - passed)).await;
@@ -154,7 +202,7 @@ impl<W: World> Bench<'_, W> {
     }
 
     fn bound(&self, end: &End, course: &Course) -> Duration {
-        let mut bound = end.bound(self.bounds());
+        let mut bound = end.bound(self.bounds()).max(self.pipeline.budget().closing);
         if course.run_went_on {
             bound = bound.max(self.bounds().noticed);
         }
@@ -174,18 +222,20 @@ impl<W: World> Bench<'_, W> {
 
     /// Calls that hung, or failed without a reason.
     fn calls(&self, course: &Course) -> Vec<Leftover> {
-        let reason = has_reason(&self.layer);
+        let by_server = |act: &Act| is_error(act) || is_of_servers(act);
+        let by_server = has_struck(&self.layer, by_server);
+        let reason = by_server || has_struck(&self.layer, ends_connections);
         let mut found = Vec::new();
         found.extend(finding(Call::Run, &course.run, self.bounds().run, reason));
         if let Some(drop) = &course.drop {
             let faults = Server::BOTH.map(|server| self.layer.severed(course.run_id, server));
-            let reason = faults
-                .iter()
-                .any(|severed| severed.closed + severed.unnoticed > 0);
+            let severed = |severed: &Severed| severed.closed + severed.unnoticed > 0;
+            let reason = by_server || faults.iter().any(severed);
             found.extend(finding(Call::Drop, drop, self.bounds().drop, reason));
         }
         if let Some(beside) = &course.beside {
-            found.extend(finding(Call::Neighbour, beside, self.bounds().run, false));
+            let reason = Server::BOTH.iter().any(|server| crashed(&self.layer, *server));
+            found.extend(finding(Call::Neighbour, beside, self.bounds().run, reason));
         }
         found
     }
@@ -286,16 +336,16 @@ impl<W: World> Bench<'_, W> {
         if then == Then::RunThenDrop {
             let process = Process::start(self.world, &self.layer, "next run");
             let run = Running::new(process, self.bounds().run, |env| self.pipeline.run(env));
-            let ended = run.alone(&self.layer).await;
+            let ended = run.alone(&self.layer, &self.errands).await?;
             let mut found = Vec::from_iter(finding(Call::NextRun, &ended, self.bounds().run, false));
-            found.extend(self.left(&MayStay::SlotAndPublication).await?);
+            found.extend(self.look(&MayStay::SlotAndPublication).await?);
             found.extend(self.rows(self.pipeline).await?);
             if !found.is_empty() {
                 return Ok(found);
             }
         }
         let mut found = self.drop_at_last("last drop", self.pipeline).await?;
-        found.extend(self.left(&MayStay::Nothing).await?);
+        found.extend(self.look(&MayStay::Nothing).await?);
         if found.is_empty() {
             found = self.lasting().await?;
         }
@@ -306,20 +356,45 @@ impl<W: World> Bench<'_, W> {
         Ok(found)
     }
 
+    /// Drops from a process of its own. Where the plan stops that drop, what it leaves is what the end of a
+    /// run may leave, and dropping again finishes the job (law 8).
     async fn drop_at_last(&self, label: &str, pipeline: &dyn Pipeline) -> Result<Vec<Leftover>, WorldError> {
+        let strikes = || self.layer.struck().iter().map(|struck| struck.times).sum::<u32>();
+        let before = strikes();
+        let (found, returned) = self.drop_once(label, pipeline).await?;
+        if strikes() == before || returned {
+            return Ok(found);
+        }
+        self.layer.heal();
+        let mut found = self
+            .settle(&MayStay::SlotAndPublication, self.bounds().silent)
+            .await?;
+        let (again, _) = self.drop_once(&format!("{label} again"), pipeline).await?;
+        found.extend(again);
+        Ok(found)
+    }
+
+    /// What is wrong with a drop, and whether it returned and was content.
+    async fn drop_once(
+        &self,
+        label: &str,
+        pipeline: &dyn Pipeline,
+    ) -> Result<(Vec<Leftover>, bool), WorldError> {
         let process = Process::start(self.world, &self.layer, label);
         let drop = Running::new(process, self.bounds().drop, |env| pipeline.drop_all(env));
-        let ended = drop.alone(&self.layer).await;
+        let ended = drop.alone(&self.layer, &self.errands).await?;
         let mut found = Vec::from_iter(finding(Call::LastDrop, &ended, self.bounds().drop, false));
-        if let Ended::Returned(Ok(DropReport { may_be_left, .. })) = ended
-            && !may_be_left.is_empty()
-        {
+        let Ended::Returned(Ok(DropReport { may_be_left, .. })) = ended else {
+            return Ok((found, false));
+        };
+        let content = may_be_left.is_empty();
+        if !content {
             found.push(Leftover::NoPromise {
                 call: Call::LastDrop,
                 may_be_left,
             });
         }
-        Ok(found)
+        Ok((found, content))
     }
 
     /// What came back after a drop that promised that nothing is left.
@@ -329,14 +404,24 @@ impl<W: World> Bench<'_, W> {
             return Ok(Vec::new());
         }
         self.layer.clock().sleep(lasting).await;
-        self.left(&MayStay::Nothing).await
+        self.look(&MayStay::Nothing).await
     }
 
     /// What of somebody else's was removed or ended.
     pub(crate) async fn touched(&self) -> Result<Vec<Leftover>, WorldError> {
         let mut found = Vec::new();
         for (server, before) in Server::BOTH.into_iter().zip(&self.before) {
-            found.extend(before.touched(server, &self.world.census(server).await?));
+            let mut touched = before.touched(server, &self.world.census(server).await?);
+            if crashed(&self.layer, server) {
+                let session = |found: &Leftover| {
+                    let Leftover::ForeignTouched { object, .. } = found else {
+                        return false;
+                    };
+                    matches!(object, Foreign::Session(_))
+                };
+                touched.retain(|found| !session(found));
+            }
+            found.extend(touched);
         }
         Ok(found)
     }

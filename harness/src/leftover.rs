@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::census::{SessionSeen, SlotSeen};
+use crate::fault::message;
 use crate::world::Server;
 
 /// A session that is left.
@@ -186,16 +187,7 @@ impl fmt::Display for SessionLeft {
 
 impl fmt::Display for SlotLeft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.seen.temporary {
-            "temporary"
-        } else {
-            "permanent"
-        };
-        let state = match (&self.seen.confirmed_flush_lsn, self.seen.active_pid) {
-            (None, Some(_)) => "still being created",
-            (_, Some(_)) => "active",
-            (_, None) => "inactive",
-        };
+        let [kind, state] = self.state();
         write!(
             f,
             "{}: {kind} slot `{}` is left, {state}",
@@ -254,7 +246,78 @@ impl fmt::Display for Leftover {
     }
 }
 
+impl SessionLeft {
+    fn kind(&self) -> String {
+        let SessionSeen { walsender, state, .. } = &self.seen;
+        let what = if *walsender { "walsender" } else { "session" };
+        let role = message::role(&self.seen.application_name);
+        let mut kind = format!("{}: {what} `{role}` is left {state}", self.server);
+        if self.seen.pinned_xmin_age.is_some() {
+            kind.push_str(" and pins xmin");
+        }
+        if self.seen.waits_for_lock {
+            kind.push_str(", waiting for a lock");
+        }
+        kind
+    }
+}
+
+impl SlotLeft {
+    /// Whether it vanishes with its session, and how far it is.
+    fn state(&self) -> [&'static str; 2] {
+        let kind = if self.seen.temporary {
+            "temporary"
+        } else {
+            "permanent"
+        };
+        let state = match (&self.seen.confirmed_flush_lsn, self.seen.active_pid) {
+            (None, Some(_)) => "still being created",
+            (_, Some(_)) => "active",
+            (_, None) => "inactive",
+        };
+        [kind, state]
+    }
+}
+
 impl Leftover {
+    /// What it is a case of, without counts, names of objects, pids and numbers: the same in every run that
+    /// shows the same bug.
+    pub fn kind(&self) -> String {
+        match self {
+            Leftover::Session(left) => left.kind(),
+            Leftover::Slot(left) => {
+                let [kind, state] = left.state();
+                format!("{}: {kind} slot is left, {state}", left.server)
+            }
+            Leftover::Publication { server, .. } => format!("{server}: publication is left"),
+            Leftover::Growth { server, role, .. } => {
+                format!("{server}: sessions `{role}` grow with the number of partitions")
+            }
+            Leftover::OverBudget { server, .. } => format!("{server}: more sessions than allowed"),
+            Leftover::ForeignTouched { server, object } => {
+                let object = match object {
+                    Foreign::Session(_) => "session",
+                    Foreign::Slot(_) => "slot",
+                    Foreign::Publication(_) => "publication",
+                };
+                format!("{server}: {object} of somebody else is gone")
+            }
+            Leftover::RowsDiffer { missing, surplus, .. } => {
+                let how = match (missing, surplus) {
+                    (_, 0) => "lacks rows of the source",
+                    (0, _) => "has rows that the source has not",
+                    _ => "lacks rows of the source and has others",
+                };
+                format!("target: a table {how}")
+            }
+            Leftover::DidNotEnd { call, .. } => format!("{call} did not return"),
+            Leftover::Failed { call, .. } => format!("{call} failed with nothing in its way"),
+            Leftover::NoPromise { call, .. } => {
+                format!("{call} had both servers in reach, and does not promise that nothing is left")
+            }
+        }
+    }
+
     /// What differs from run to run: pids, waits, ages, the last statement.
     pub fn detail(&self) -> Option<String> {
         match self {

@@ -5,19 +5,32 @@
 //!
 //! Reading order: [`world`] and [`census`] (what is there), [`pipeline`] and [`process`] (what is tested and
 //! what it gets), [`fault`] (what goes wrong), [`log`] (what happened), [`leftover`] and [`invariant`] (what
-//! must not be left), [`scenario`], [`run`] and [`verdict`] (one run).
+//! must not be left), [`scenario`], [`config`] and [`space`] (what runs, on what, and all that can go wrong),
+//! [`run`], [`verdict`] and [`signature`] (one run), [`lab`] and [`explore`] (many), [`shrink`] and [`story`]
+//! (what matters of one), [`case`] and [`near`] (one that is kept in a file); [`glue`] (other people's code).
 
+pub mod case;
 pub mod census;
+pub mod config;
+mod errands;
+pub mod explore;
 pub mod fault;
+pub mod glue;
 pub mod invariant;
 mod judge;
+pub mod lab;
 pub mod leftover;
 pub mod log;
+pub mod near;
 pub mod neighbour;
 pub mod pipeline;
 pub mod process;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
+pub mod signature;
+pub mod space;
+pub mod story;
 mod supervise;
 pub mod verdict;
 pub mod world;

@@ -3,12 +3,11 @@
 //! It holds kinds and meanings, never raw bytes, sizes, pids or addresses (DESIGN: Determinism). It is on the
 //! path of every message, so an event is a few numbers; texts are interned.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use leftover_core::clock::{Instant, SharedClock};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::world::Server;
 
@@ -38,6 +37,13 @@ impl std::fmt::Display for Actor {
 /// An interned text of one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text(u32);
+
+impl Text {
+    /// Its number: the first text of a log has 0, the next 1, and so on.
+    pub fn number(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// An actor of one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,7 +123,8 @@ impl std::fmt::Display for Record {
 }
 
 /// Which way a message went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Way {
     /// From the client to the server.
     Sent,
@@ -125,11 +132,56 @@ pub enum Way {
     Received,
 }
 
+/// Texts by number, and their numbers by hash.
+#[derive(Default)]
+struct Texts {
+    texts: Vec<Arc<str>>,
+    /// A power of two of places, at most half of them taken; a text is at the first free one from its hash on.
+    places: Vec<Option<Text>>,
+}
+
+impl Texts {
+    fn get(&self, id: Text) -> &Arc<str> {
+        &self.texts[id.0 as usize]
+    }
+
+    fn intern(&mut self, text: &str) -> Text {
+        if self.texts.len() * 2 >= self.places.len() {
+            self.grow();
+        }
+        let place = self.place(text);
+        if let Some(id) = self.places[place] {
+            return id;
+        }
+        let id = Text(u32::try_from(self.texts.len()).expect("fewer than 2^32 texts"));
+        self.texts.push(text.into());
+        self.places[place] = Some(id);
+        id
+    }
+
+    /// Where `text` is, or would be.
+    fn place(&self, text: &str) -> usize {
+        let mask = self.places.len() - 1;
+        let mut place = xxh3_64(text.as_bytes()) as usize & mask;
+        while self.places[place].is_some_and(|id| **self.get(id) != *text) {
+            place = (place + 1) & mask;
+        }
+        place
+    }
+
+    fn grow(&mut self) {
+        self.places = vec![None; (self.places.len() * 2).max(128)];
+        for (number, text) in (0..).zip(&self.texts) {
+            let place = self.place(text);
+            self.places[place] = Some(Text(number));
+        }
+    }
+}
+
 #[derive(Default)]
 struct Inner {
-    ids: BTreeMap<Box<str>, Text>,
-    texts: Vec<Box<str>>,
-    actors: Vec<Actor>,
+    texts: Texts,
+    actors: Vec<Arc<Actor>>,
     entries: Vec<Entry>,
 }
 
@@ -162,26 +214,30 @@ impl EventLog {
 
     /// Interns a text.
     pub fn text(&self, text: &str) -> Text {
-        let mut inner = self.inner();
-        if let Some(id) = inner.ids.get(text) {
-            return *id;
-        }
-        let id = Text(u32::try_from(inner.texts.len()).expect("fewer than 2^32 texts"));
-        inner.texts.push(text.into());
-        inner.ids.insert(text.into(), id);
-        id
+        self.inner().texts.intern(text)
     }
 
     /// Makes a connection known.
-    pub fn actor(&self, actor: Actor) -> ActorId {
+    pub fn actor(&self, actor: Arc<Actor>) -> ActorId {
         let mut inner = self.inner();
         let id = ActorId(u32::try_from(inner.actors.len()).expect("fewer than 2^32 connections"));
         inner.actors.push(actor);
         id
     }
 
-    /// Adds an event. `bulk` events are merged with an equal one just before.
-    pub fn push(&self, actor: Option<ActorId>, event: Event, bulk: bool) {
+    /// The connection of this id.
+    pub fn actor_of(&self, id: ActorId) -> Arc<Actor> {
+        Arc::clone(&self.inner().actors[id.0 as usize])
+    }
+
+    /// The text of this id.
+    pub fn text_of(&self, id: Text) -> Arc<str> {
+        Arc::clone(self.inner().texts.get(id))
+    }
+
+    /// Adds an event, and returns its time since the run began. `bulk` events are merged with an equal one
+    /// just before.
+    pub fn push(&self, actor: Option<ActorId>, event: Event, bulk: bool) -> Duration {
         let at = self.elapsed();
         let mut inner = self.inner();
         if bulk
@@ -190,7 +246,7 @@ impl EventLog {
             && last.event == event
         {
             last.times += 1;
-            return;
+            return at;
         }
         inner.entries.push(Entry {
             at,
@@ -198,6 +254,7 @@ impl EventLog {
             event,
             times: 1,
         });
+        at
     }
 
     /// Adds something that happened to the run itself.
@@ -209,7 +266,7 @@ impl EventLog {
     /// All entries, in order.
     pub fn records(&self) -> Vec<Record> {
         let inner = self.inner();
-        let text = |id: Text| inner.texts[id.0 as usize].to_string();
+        let text = |id: Text| inner.texts.get(id).to_string();
         let record = |entry: &Entry| {
             let (way, what) = match entry.event {
                 Event::Sent(id) => (Some(Way::Sent), text(id)),
@@ -219,7 +276,7 @@ impl EventLog {
                 Event::Struck(id) => (None, format!("struck: {}", text(id))),
                 Event::Note(id) => (None, text(id)),
             };
-            let actor = entry.actor.map(|id| inner.actors[id.0 as usize].clone());
+            let actor = entry.actor.map(|id| Actor::clone(&inner.actors[id.0 as usize]));
             Record {
                 at: entry.at,
                 actor,
@@ -229,6 +286,30 @@ impl EventLog {
             }
         };
         inner.entries.iter().map(record).collect()
+    }
+
+    /// Gives `each` every message, in order: its connection, its way, its kind, when it passed, and the
+    /// how-many-eth of its kind on that connection in that direction it is, from 1.
+    pub fn each_message(&self, mut each: impl FnMut(&Arc<Actor>, Way, &Arc<str>, Duration, u32)) {
+        let inner = self.inner();
+        let width = inner.texts.texts.len();
+        let mut counts = vec![[0; 2]; inner.actors.len() * width];
+        for entry in &inner.entries {
+            let (way, text) = match entry.event {
+                Event::Sent(text) => (Way::Sent, text),
+                Event::Received(text) => (Way::Received, text),
+                _ => continue,
+            };
+            let Some(ActorId(actor)) = entry.actor else {
+                continue;
+            };
+            let count = &mut counts[actor as usize * width + text.0 as usize][way as usize];
+            for _ in 0..entry.times {
+                *count += 1;
+                let (actor, text) = (&inner.actors[actor as usize], inner.texts.get(text));
+                each(actor, way, text, entry.at, *count);
+            }
+        }
     }
 
     /// The number of entries.
@@ -253,7 +334,7 @@ impl EventLog {
             hash.update(&[actor.server as u8]);
             hash.update(&actor.connection.to_le_bytes());
         }
-        for text in &inner.texts {
+        for text in &inner.texts.texts {
             hash.update(text.as_bytes());
             hash.update(&[0]);
         }

@@ -1,12 +1,14 @@
 //! Objects of other owners beside the pipeline: they look like its own, and must stay untouched (law 5). And
-//! another session's long transaction, which slot creation must wait for.
+//! other sessions' transactions, which slot creation must wait for.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use leftover_core::clock::Clock;
 use leftover_core::connection::{Connector as _, Session as _, Startup};
 use leftover_core::error::ConnectionError;
 use leftover_wire::Connector;
@@ -19,6 +21,15 @@ use crate::world::{Server, World, WorldError};
 
 /// The `application_name` of the session that slot creation waits for.
 pub const BLOCKER: &str = "somebody else's long transaction";
+
+/// The `application_name` of sessions that write beside the pipeline.
+pub const WRITER: &str = "somebody else's writer";
+
+/// How long the first writer's transactions last; the second's twice as long, and so on.
+const HOLD: Duration = Duration::from_millis(40);
+
+/// How long a writer rests between two transactions.
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// The `application_name` of the session that makes somebody else's slot, and leaves.
 const PASSING: &str = "somebody else";
@@ -44,13 +55,16 @@ fn connector<W: World>(world: &Arc<W>, server: Server) -> Connector {
     Connector::new(Arc::new(dial), world.login(server))
 }
 
-async fn open<W: World>(world: &Arc<W>, server: Server, name: &str) -> Result<Session, WorldError> {
-    let startup = Startup {
+fn startup(name: &str) -> Startup {
+    Startup {
         application_name: name.to_owned(),
         settings: Vec::new(),
-    };
+    }
+}
+
+async fn open<W: World>(world: &Arc<W>, server: Server, name: &str) -> Result<Session, WorldError> {
     connector(world, server)
-        .session(&startup)
+        .session(&startup(name))
         .await
         .map_err(|error| failed(server, &error))
 }
@@ -131,6 +145,35 @@ pub async fn block<W: World>(
         let _end = session.close().await;
         Ok(())
     }))
+}
+
+/// Sessions of others on the source that write in one transaction after the other, each open for a while: slot
+/// creation waits for those that it meets. The returned future never ends; dropping it ends them.
+pub fn write_beside<W: World>(world: &Arc<W>, writers: u32) -> BoxFuture<'static, ()> {
+    let each = (1..=writers).map(|number| {
+        let (connector, clock) = (connector(world, Server::Source), world.clock());
+        async move {
+            loop {
+                // A server that is down or full has no writers for a moment.
+                let _ = write_on(&connector, &*clock, HOLD * number).await;
+                clock.sleep(PAUSE).await;
+            }
+        }
+    });
+    let all = futures_util::future::join_all(each);
+    Box::pin(async move {
+        all.await;
+    })
+}
+
+async fn write_on(connector: &Connector, clock: &dyn Clock, hold: Duration) -> Result<(), ConnectionError> {
+    let mut session = connector.session(&startup(WRITER)).await?;
+    loop {
+        session.query("BEGIN; SELECT pg_current_xact_id()").await?;
+        clock.sleep(hold).await;
+        session.query("COMMIT").await?;
+        clock.sleep(PAUSE).await;
+    }
 }
 
 fn quote_identifier(name: &str) -> String {

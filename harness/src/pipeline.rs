@@ -19,8 +19,12 @@ pub trait Pipeline: Send + Sync {
     /// Runs until the initial load is complete.
     fn run(&self, env: Env) -> BoxFuture<'_, Result<RunReport, PipelineError>>;
 
-    /// What its user does to get rid of it, from another process. It may be called while `run` runs.
-    fn drop_all(&self, env: Env) -> BoxFuture<'_, Result<DropReport, PipelineError>>;
+    /// What its user does to get rid of it, from another process. It may be called while `run` runs. By
+    /// default there is nothing to get rid of.
+    fn drop_all(&self, env: Env) -> BoxFuture<'_, Result<DropReport, PipelineError>> {
+        drop(env);
+        Box::pin(std::future::ready(Ok(DropReport::default())))
+    }
 
     /// How its sessions, slots and publications are recognised.
     fn ours(&self) -> Ours;
@@ -29,7 +33,9 @@ pub trait Pipeline: Send + Sync {
     fn budget(&self) -> Budget;
 
     /// The tables that must hold equal rows once `run` returned `Ok`.
-    fn tables(&self) -> Vec<TablePair>;
+    fn tables(&self) -> Vec<TablePair> {
+        Vec::new()
+    }
 }
 
 /// What a complete run says.
@@ -108,7 +114,7 @@ impl Ours {
 }
 
 /// What a pipeline may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Budget {
     /// Sessions of one run on the source, at any instant.
     pub source_sessions: usize,
@@ -118,6 +124,9 @@ pub struct Budget {
     pub drop_sessions: usize,
     /// The longest that an abandoned slot creation waits on the server (its lock timeout).
     pub slot_creation: Duration,
+    /// How long its sessions may stay when a call has returned: nothing for one that waits until they are
+    /// closed, a moment for one whose connections are detached tasks.
+    pub closing: Duration,
 }
 
 /// A table on both servers, as SQL names it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use leftover_core::clock::SharedClock;
 use leftover_wire::Connector;
 
-use crate::fault::{FaultDial, Layer, ProcessId};
+use crate::fault::{FaultDial, Layer, ProcessId, Spawner};
 use crate::world::{Server, World};
 
 /// Everything that the code under test gets.
@@ -17,11 +17,14 @@ pub struct Env {
     pub target: Connector,
     /// The time of this world.
     pub clock: SharedClock,
+    /// What code with detached tasks spawns them with, in place of `tokio::spawn`.
+    pub spawner: Spawner,
 }
 
 /// One of the processes of a run: the run itself, the drop from another terminal, the next run.
 #[derive(Clone)]
 pub struct Process {
+    label: String,
     id: ProcessId,
     layer: Arc<Layer>,
     env: Env,
@@ -39,17 +42,29 @@ impl Process {
             source: connector(Server::Source),
             target: connector(Server::Target),
             clock: layer.clock().clone(),
+            spawner: Spawner::new(layer.clone(), id),
         };
         Process {
+            label: label.to_owned(),
             id,
             layer: layer.clone(),
             env,
         }
     }
 
+    /// Its label.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// What this process has.
     pub fn env(&self) -> Env {
         self.env.clone()
+    }
+
+    /// The fault layer that it goes through.
+    pub fn layer(&self) -> &Layer {
+        &self.layer
     }
 
     /// Its id in the fault layer.

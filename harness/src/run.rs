@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::task::Poll;
 
+use crate::config::Config;
+use crate::errands::Errands;
 use crate::fault::Layer;
 use crate::fault::plan::Plan;
 use crate::invariant::{Before, Bounds};
-use crate::judge::{Bench, Course};
+use crate::judge::{Bench, Course, crashed};
 use crate::leftover::{self, Leftover};
 use crate::neighbour::{self, Neighbours};
 use crate::pipeline::Pipeline;
@@ -55,9 +57,6 @@ pub enum RunError {
     /// The plan asks for a fault that this world has no means for.
     #[error("this world cannot do that: {0}")]
     Impossible(String),
-    /// The run without faults, from which plans are drawn, was not clean.
-    #[error("without any fault: {0}")]
-    NotCalm(String),
 }
 
 /// Runs `scenario` without faults, and returns what it did beside its outcome.
@@ -68,12 +67,13 @@ pub async fn record<W: World>(
     world: &Arc<W>,
     scenario: &Scenario,
     seed: u64,
+    config: &Config,
     settings: &Settings,
 ) -> Result<(Recon, Outcome), RunError> {
-    let outcome = run_plan(world, scenario, seed, &Plan::calm(), settings).await?;
+    let outcome = run_plan(world, scenario, seed, config, &Plan::calm(), settings).await?;
     let recon = Recon {
         exact: settings.exact,
-        ..Recon::of(&outcome.records(), outcome.polls, outcome.duration)
+        ..outcome.recon()
     };
     Ok((recon, outcome))
 }
@@ -86,13 +86,22 @@ pub async fn run_scenario<W: World>(
     world: &Arc<W>,
     scenario: &Scenario,
     seed: u64,
+    config: &Config,
     recon: &Recon,
     settings: &Settings,
 ) -> Result<Outcome, RunError> {
-    run_plan(world, scenario, seed, &scenario.plan(seed, recon), settings).await
+    run_plan(
+        world,
+        scenario,
+        seed,
+        config,
+        &scenario.plan(seed, recon),
+        settings,
+    )
+    .await
 }
 
-/// Runs `scenario` with `plan`.
+/// Runs `scenario` on `config` with `plan`.
 ///
 /// # Errors
 /// When the world failed or cannot do what the plan asks for.
@@ -100,20 +109,22 @@ pub async fn run_plan<W: World>(
     world: &Arc<W>,
     scenario: &Scenario,
     seed: u64,
+    config: &Config,
     plan: &Plan,
     settings: &Settings,
 ) -> Result<Outcome, RunError> {
     world.reset().await?;
-    for (server, sql) in [
-        (Server::Source, &scenario.source),
-        (Server::Target, &scenario.target),
+    for (server, fixture) in [
+        (Server::Source, scenario.source),
+        (Server::Target, scenario.target),
     ] {
+        let sql = fixture(config);
         if !sql.is_empty() {
-            world.sql(server, sql).await?;
+            world.sql(server, &sql).await?;
         }
     }
-    let pipeline = (scenario.build)();
-    let beside = scenario.beside.map(|build| build());
+    let pipeline = (scenario.build)(config);
+    let beside = scenario.beside.and_then(|build| build(config));
     let neighbours = Neighbours::settle(world, &pipeline.ours().lookalikes).await?;
     let mut before = [
         Before::of(&world.census(Server::Source).await?),
@@ -121,6 +132,7 @@ pub async fn run_plan<W: World>(
     ];
     for before in &mut before {
         before.passing(neighbour::BLOCKER);
+        before.passing(neighbour::WRITER);
         if let Some(beside) = &beside {
             before.beside(beside.ours());
         }
@@ -129,33 +141,42 @@ pub async fn run_plan<W: World>(
         Some(blocker) => Some(neighbour::block(world, blocker).await?),
         None => None,
     };
+    let layer = Layer::new(plan, world.clock());
     let bench = Bench {
         world,
-        layer: Layer::new(plan, world.clock()),
+        layer: layer.clone(),
+        errands: Errands::new(world, &layer),
         pipeline: &*pipeline,
         beside: beside.as_deref(),
         before,
         settings,
     };
+    let mut writers = (config.writers > 0).then(|| neighbour::write_beside(world, config.writers));
     let mut judged = Box::pin(drive(&bench, plan));
     let (course, leftovers) = std::future::poll_fn(|cx| {
+        bench.layer.poll_tasks(cx);
+        if let Some(writers) = &mut writers {
+            let _never = writers.as_mut().poll(cx);
+        }
         if let Some(holding) = &mut blocker
             && let Poll::Ready(end) = holding.as_mut().poll(cx)
         {
             blocker = None;
-            if let Err(error) = end {
+            if let Err(error) = end
+                && !crashed(&layer, Server::Source)
+            {
                 return Poll::Ready(Err(RunError::World(error)));
             }
         }
         judged.as_mut().poll(cx)
     })
     .await?;
-    drop(judged);
+    drop((judged, writers));
     neighbours.leave().await;
     if let Some(problem) = bench.layer.impossible() {
         return Err(RunError::Impossible(problem));
     }
-    Ok(outcome(&bench, scenario, seed, plan, course, leftovers))
+    Ok(outcome(&bench, scenario, (seed, config, plan), course, leftovers))
 }
 
 async fn drive<W: World>(bench: &Bench<'_, W>, plan: &Plan) -> Result<(Course, Vec<Leftover>), RunError> {
@@ -168,10 +189,18 @@ async fn drive<W: World>(bench: &Bench<'_, W>, plan: &Plan) -> Result<(Course, V
         Running::new(process, bounds.run, |env| Pipeline::run(other, env))
     });
     let start_drop = || Process::start(bench.world, layer, "drop");
-    let mut supervision = Supervision::new(pipeline, layer.clone(), run, beside, start_drop, bounds.drop);
+    let mut supervision = Supervision::new(
+        pipeline,
+        layer.clone(),
+        run,
+        beside,
+        start_drop,
+        bounds.drop,
+        &bench.errands,
+    );
     let mut early = Vec::new();
     let mut run_went_on = false;
-    while let Milestone::DropEnded = supervision.next().await {
+    while let Milestone::DropEnded = supervision.next().await? {
         run_went_on = true;
         early = bench.after_drop_while_run_goes_on(&supervision).await?;
     }
@@ -199,8 +228,7 @@ async fn drive<W: World>(bench: &Bench<'_, W>, plan: &Plan) -> Result<(Course, V
 fn outcome<W: World>(
     bench: &Bench<'_, W>,
     scenario: &Scenario,
-    seed: u64,
-    plan: &Plan,
+    (seed, config, plan): (u64, &Config, &Plan),
     course: Course,
     leftovers: Vec<Leftover>,
 ) -> Outcome {
@@ -221,6 +249,7 @@ fn outcome<W: World>(
     Outcome {
         scenario: scenario.name.to_owned(),
         seed,
+        config: config.clone(),
         world: bench.world.describe(),
         plan: plan.clone(),
         struck,

@@ -1,14 +1,17 @@
 //! A scenario: what runs, on what, and what can go wrong with it.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use crate::fault::plan::{At, Plan, Point, When};
-use crate::log::{Record, Way};
+use crate::config::Config;
+use crate::fault::AwaitsAfter;
+use crate::fault::plan::{Passed, Plan, Point};
+use crate::log::{Actor, EventLog, Way};
 use crate::pipeline::Pipeline;
+use crate::space::{Family, Space};
 
 /// What a scenario is to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +32,13 @@ pub struct Blocker {
 }
 
 /// Makes a pipeline.
-pub type Build = fn() -> Box<dyn Pipeline>;
+pub type Build = fn(&Config) -> Box<dyn Pipeline>;
+
+/// Makes a pipeline, or none, as the configuration asks.
+pub type BuildBeside = fn(&Config) -> Option<Box<dyn Pipeline>>;
+
+/// Makes a fixture's SQL.
+pub type Fixture = fn(&Config) -> String;
 
 /// What runs, on what, and what can go wrong with it.
 #[derive(Clone)]
@@ -41,86 +50,107 @@ pub struct Scenario {
     /// What it is to show.
     pub expect: Expect,
     /// SQL that makes the source.
-    pub source: String,
+    pub source: Fixture,
     /// SQL that makes the target.
-    pub target: String,
+    pub target: Fixture,
     /// The pipeline under test.
     pub build: Build,
-    /// Another pipeline that runs at the same time, untouched.
-    pub beside: Option<Build>,
+    /// Another pipeline that runs at the same time, untouched; some have one only when the configuration asks
+    /// for a twin.
+    pub beside: Option<BuildBeside>,
     /// Another session that slot creation must wait for.
     pub blocker: Option<Blocker>,
-    /// What goes wrong: drawn from the seed, among what a run without faults did.
-    pub plan: fn(&mut Draw, &Recon) -> Plan,
+    /// What can go wrong, at least one.
+    pub families: &'static [Family],
+    /// At which messages, and after which, it can go wrong.
+    pub region: fn(&Boundary) -> bool,
 }
 
 impl Scenario {
-    /// The plan of `seed`.
+    /// The plan of `seed`: one family, then one thing of it at one place.
     pub fn plan(&self, seed: u64, recon: &Recon) -> Plan {
-        (self.plan)(&mut Draw::new(seed), recon)
+        let mut draw = Draw::new(seed);
+        let family = *draw.one_of(self.families);
+        let space = Space::new(recon, "run", family, self.region);
+        if space.is_empty() {
+            return Plan::calm();
+        }
+        space.plan(draw.index(space.len()))
     }
 }
 
 /// A message of a run without faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boundary {
-    /// Which message.
-    pub point: Point,
+    /// Its connection.
+    pub actor: Arc<Actor>,
+    /// Its kind.
+    pub message: Arc<str>,
+    /// The how-many-eth message of that kind on that connection in that direction, from 1.
+    pub nth: u32,
     /// Its direction.
     pub way: Way,
     /// When it passed, since the run began.
     pub at: Duration,
 }
 
-/// What a run without faults did: the places where something can strike.
+impl Boundary {
+    /// The place of this message in a plan.
+    pub fn point(&self) -> Point {
+        Point {
+            process: self.actor.process.clone(),
+            server: self.actor.server,
+            role: self.actor.role.clone(),
+            connection: self.actor.connection,
+            message: self.message.to_string(),
+            nth: self.nth,
+        }
+    }
+
+    /// What an await after this message says of it.
+    pub fn passed(&self) -> Passed {
+        Passed {
+            way: self.way,
+            point: self.point(),
+        }
+    }
+}
+
+/// What a run did: the places where something can strike in the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recon {
-    /// Every message of the process `run`, in order.
+    /// Every message of every process, in order.
     pub boundaries: Vec<Boundary>,
-    /// How often the run's future was polled.
-    pub polls: u64,
-    /// How long the run took.
-    pub duration: Duration,
+    /// Every await of every process, in order.
+    pub awaits: Vec<AwaitsAfter>,
     /// Whether the next run of the same seed is the same up to the strike.
     pub exact: bool,
 }
 
 impl Recon {
-    /// Reads the event log of a run without faults.
-    pub fn of(records: &[Record], polls: u64, duration: Duration) -> Self {
-        let mut counts: BTreeMap<(&crate::log::Actor, Way, &str), u32> = BTreeMap::new();
+    /// Reads the event log of a run, and its awaits.
+    pub fn of(log: &EventLog, awaits: Vec<AwaitsAfter>) -> Self {
         let mut boundaries = Vec::new();
-        for record in records {
-            let (Some(actor), Some(way)) = (&record.actor, record.way) else {
-                continue;
-            };
-            if actor.process != "run" {
-                continue;
-            }
-            let count = counts.entry((actor, way, &record.what)).or_default();
-            for _ in 0..record.times {
-                *count += 1;
-                let point = Point {
-                    process: actor.process.clone(),
-                    server: actor.server,
-                    role: actor.role.clone(),
-                    connection: actor.connection,
-                    message: record.what.clone(),
-                    nth: *count,
-                };
-                boundaries.push(Boundary {
-                    point,
-                    way,
-                    at: record.at,
-                });
-            }
-        }
+        log.each_message(|actor, way, message, at, nth| {
+            boundaries.push(Boundary {
+                actor: Arc::clone(actor),
+                message: Arc::clone(message),
+                nth,
+                way,
+                at,
+            });
+        });
         Recon {
             boundaries,
-            polls,
-            duration,
+            awaits,
             exact: true,
         }
+    }
+
+    /// Whether the next run has this message too: where runs differ, the first of its kind on the first
+    /// connection of its role.
+    pub fn is_certain(&self, at: &Boundary) -> bool {
+        self.exact || at.nth == 1 && at.actor.connection == 1
     }
 }
 
@@ -142,54 +172,11 @@ impl Draw {
 
     /// One of `choices`, of which there is at least one.
     pub fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
-        let index = self.below(choices.len() as u64);
-        &choices[usize::try_from(index).expect("an index of a slice")]
+        &choices[self.index(choices.len())]
     }
 
-    /// A duration below `end`, in whole microseconds.
-    pub fn within(&mut self, end: Duration) -> Duration {
-        let micros = u64::try_from(end.as_micros()).expect("shorter than 500,000 years");
-        Duration::from_micros(self.below(micros.max(1)))
-    }
-
-    /// A message of the recon for which `wanted` holds, and a side of it. Where the next run may differ, only
-    /// the first of its kind on the first connection of its role. `None` when there is none.
-    pub fn boundary(&mut self, recon: &Recon, wanted: impl Fn(&Boundary) -> bool) -> Option<At> {
-        let certain = |point: &Point| recon.exact || point.nth == 1 && point.connection == 1;
-        let choices: Vec<&Boundary> = recon
-            .boundaries
-            .iter()
-            .filter(|at| certain(&at.point) && wanted(at))
-            .collect();
-        if choices.is_empty() {
-            return None;
-        }
-        let boundary = *self.one_of(&choices);
-        let when = match boundary.way {
-            Way::Sent => *self.one_of(&[When::BeforeSend, When::AfterSend]),
-            Way::Received => When::BeforeDelivery,
-        };
-        Some(At::Message {
-            point: boundary.point.clone(),
-            when,
-        })
-    }
-
-    /// An await point of the run; where the next run may differ, a time in its first nine tenths.
-    pub fn await_point(&mut self, recon: &Recon) -> At {
-        if recon.exact && recon.polls > 1 {
-            return At::Poll(1 + self.below(recon.polls - 1));
-        }
-        self.time(recon)
-    }
-
-    /// A time while the run goes on.
-    pub fn time(&mut self, recon: &Recon) -> At {
-        let sure = if recon.exact {
-            recon.duration
-        } else {
-            recon.duration.mul_f64(0.9)
-        };
-        At::Time(self.within(sure))
+    /// An index below `end`, which is not 0.
+    pub fn index(&mut self, end: usize) -> usize {
+        usize::try_from(self.below(end as u64)).expect("below an index")
     }
 }

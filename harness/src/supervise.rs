@@ -1,18 +1,19 @@
 //! Drives the run, the drop from another terminal and the pipeline beside, in one future and in a written
-//! order; strikes what is placed by poll and by time; drops what is cancelled or killed.
+//! order; strikes what is placed by time; drops what is cancelled or killed.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::fault::plan::At;
+use crate::errands::Errands;
 use crate::fault::{Layer, ProcessId, Signal};
 use crate::pipeline::{DropReport, Pipeline, PipelineError, RunReport};
 use crate::process::{Env, Process};
+use crate::world::WorldError;
 
 type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -31,6 +32,7 @@ pub(crate) struct Running<'a, T> {
     process: Process,
     future: Option<BoxFuture<'a, Result<T, PipelineError>>>,
     bound: Sleep,
+    timers: Vec<(usize, Sleep)>,
     ended: Option<Ended<T>>,
     polls: u64,
 }
@@ -43,7 +45,12 @@ impl<'a, T> Running<'a, T> {
     ) -> Self {
         let env = process.env();
         let bound = env.clock.sleep(bound);
+        let timed = process.layer().timed(process.id());
+        let timers = timed
+            .into_iter()
+            .map(|(index, after)| (index, env.clock.sleep(after)));
         Running {
+            timers: timers.collect(),
             process,
             future: Some(call(env)),
             bound,
@@ -58,6 +65,15 @@ impl<'a, T> Running<'a, T> {
 
     fn end(&mut self, ended: Ended<T>) {
         if self.future.take().is_some() {
+            let how = match &ended {
+                Ended::Returned(Ok(_)) => "returns",
+                Ended::Returned(Err(_)) => "fails",
+                Ended::Cancelled => "is cancelled",
+                Ended::Killed => "is killed",
+                Ended::Hung => "does not return, and is killed",
+            };
+            let label = self.process.label();
+            self.process.layer().log().note(&format!("{label} {how}"));
             self.ended = Some(ended);
         }
     }
@@ -72,23 +88,53 @@ impl<'a, T> Running<'a, T> {
         } else if self.bound.as_mut().poll(cx).is_ready() {
             self.process.kill();
             self.end(Ended::Hung);
+        } else {
+            self.process.layer().polled(self.process.id());
         }
     }
 
-    /// Waits for the end, with nothing beside it. Signals about it are obeyed.
-    pub(crate) async fn alone(mut self, layer: &Layer) -> Ended<T> {
+    /// Strikes what is placed by the time of this process.
+    fn strike_by_time(&mut self, cx: &mut Context<'_>) {
+        if self.future.is_none() {
+            return;
+        }
+        let process = &self.process;
+        self.timers.retain_mut(|(index, timer)| {
+            let due = timer.as_mut().poll(cx).is_ready();
+            if due {
+                process.layer().strike(*index, process.id());
+            }
+            !due
+        });
+    }
+
+    fn obey(&mut self, signal: Signal, errands: &Errands) {
+        match signal {
+            Signal::Errand(errand, ticket) => errands.add(errand, ticket),
+            Signal::Cancel(process) if self.is(process) => self.end(Ended::Cancelled),
+            Signal::Killed(process) if self.is(process) => self.end(Ended::Killed),
+            _ => {}
+        }
+    }
+
+    /// Waits for the end, with nothing beside it but what is done to the servers. Signals about it are obeyed.
+    ///
+    /// # Errors
+    /// When something could not be done to a server.
+    pub(crate) async fn alone(mut self, layer: &Layer, errands: &Errands) -> Result<Ended<T>, WorldError> {
         std::future::poll_fn(|cx| {
             layer.driven_by(cx.waker());
+            self.strike_by_time(cx);
+            for signal in layer.signals() {
+                self.obey(signal, errands);
+            }
             self.poll(cx);
             for signal in layer.signals() {
-                match signal {
-                    Signal::Cancel(process) if self.is(process) => self.end(Ended::Cancelled),
-                    Signal::Killed(process) if self.is(process) => self.end(Ended::Killed),
-                    _ => {}
-                }
+                self.obey(signal, errands);
             }
+            ready!(errands.poll(cx))?;
             match self.ended.take() {
-                Some(ended) => Poll::Ready(ended),
+                Some(ended) => Poll::Ready(Ok(ended)),
                 None => Poll::Pending,
             }
         })
@@ -111,11 +157,10 @@ pub(crate) struct Supervision<'a> {
     layer: Arc<Layer>,
     start_drop: Box<dyn Fn() -> Process + 'a>,
     drop_bound: Duration,
+    errands: &'a Errands,
     pub(crate) run: Running<'a, RunReport>,
     pub(crate) drop: Option<Running<'a, DropReport>>,
     pub(crate) beside: Option<Running<'a, RunReport>>,
-    polls: Vec<(usize, u64)>,
-    timers: Vec<(usize, Sleep)>,
     drop_seen: bool,
 }
 
@@ -128,32 +173,27 @@ impl<'a> Supervision<'a> {
         beside: Option<Running<'a, RunReport>>,
         start_drop: impl Fn() -> Process + 'a,
         drop_bound: Duration,
+        errands: &'a Errands,
     ) -> Self {
-        let (mut polls, mut timers) = (Vec::new(), Vec::new());
-        for (index, strike) in layer.unplaced() {
-            match strike.at {
-                At::Poll(count) => polls.push((index, count)),
-                At::Time(after) => timers.push((index, layer.clock().sleep(after))),
-                At::Message { .. } => {}
-            }
-        }
         let start_drop = Box::new(start_drop);
         Supervision {
             pipeline,
             layer,
             start_drop,
             drop_bound,
+            errands,
             run,
             drop: None,
             beside,
-            polls,
-            timers,
             drop_seen: false,
         }
     }
 
     /// Drives everything up to the next milestone.
-    pub(crate) async fn next(&mut self) -> Milestone {
+    ///
+    /// # Errors
+    /// When something could not be done to a server.
+    pub(crate) async fn next(&mut self) -> Result<Milestone, WorldError> {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
@@ -170,12 +210,14 @@ impl<'a> Supervision<'a> {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Milestone> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Milestone, WorldError>> {
         self.layer.driven_by(cx.waker());
-        self.strike_by_time(cx);
+        self.run.strike_by_time(cx);
+        if let Some(drop) = &mut self.drop {
+            drop.strike_by_time(cx);
+        }
         self.obey();
         self.run.poll(cx);
-        self.strike_by_poll();
         self.obey();
         if let Some(drop) = &mut self.drop {
             drop.poll(cx);
@@ -185,46 +227,20 @@ impl<'a> Supervision<'a> {
             beside.poll(cx);
         }
         self.obey();
+        // No milestone while something is being done to a server: nobody could look at it.
+        ready!(self.errands.poll(cx))?;
         let ended = |ended: Option<bool>| ended.unwrap_or(true);
         let run_ended = self.run.ended.is_some();
         let drop_ended = ended(self.drop.as_ref().map(|drop| drop.ended.is_some()));
         let beside_ended = ended(self.beside.as_ref().map(|beside| beside.ended.is_some()));
         if self.drop.is_some() && drop_ended && !run_ended && !self.drop_seen {
             self.drop_seen = true;
-            return Poll::Ready(Milestone::DropEnded);
+            return Poll::Ready(Ok(Milestone::DropEnded));
         }
         if run_ended && drop_ended && beside_ended {
-            return Poll::Ready(Milestone::AllEnded);
+            return Poll::Ready(Ok(Milestone::AllEnded));
         }
         Poll::Pending
-    }
-
-    fn strike_by_time(&mut self, cx: &mut Context<'_>) {
-        if self.run.ended.is_some() {
-            return;
-        }
-        let (layer, process) = (&self.layer, self.run.process.id());
-        self.timers.retain_mut(|(index, timer)| {
-            let due = timer.as_mut().poll(cx).is_ready();
-            if due {
-                layer.strike(*index, process);
-            }
-            !due
-        });
-    }
-
-    fn strike_by_poll(&mut self) {
-        if self.run.ended.is_some() {
-            return;
-        }
-        let (layer, process, now) = (&self.layer, self.run.process.id(), self.run.polls);
-        self.polls.retain(|(index, count)| {
-            let due = now >= *count;
-            if due {
-                layer.strike(*index, process);
-            }
-            !due
-        });
     }
 
     fn obey(&mut self) {
@@ -239,6 +255,7 @@ impl<'a> Supervision<'a> {
                     self.drop = Some(Running::new(process, self.drop_bound, call));
                 }
                 Signal::Drop => {}
+                Signal::Errand(errand, ticket) => self.errands.add(errand, ticket),
             }
         }
     }
@@ -248,11 +265,6 @@ impl<'a> Supervision<'a> {
             if killed { Ended::Killed } else { Ended::Cancelled }
         }
         if self.run.is(process) {
-            self.layer.log().note(if killed {
-                "the run is killed"
-            } else {
-                "the run's future is dropped"
-            });
             self.run.end(how(killed));
         }
         if let Some(drop) = self.drop.as_mut().filter(|drop| drop.is(process)) {

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::fault::plan::{Plan, Strike};
 use crate::fault::{Layer, Struck};
 use crate::invariant::End;
+use crate::lab::Trial;
 use crate::leftover::{Leftover, render};
 use crate::log::Record;
+use crate::scenario::Recon;
 
 /// The judgement of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +62,8 @@ pub struct Outcome {
     pub scenario: String,
     /// The seed.
     pub seed: u64,
+    /// The size and the shape of what it ran on.
+    pub config: Config,
     /// The world, for people.
     pub world: String,
     /// What was to go wrong.
@@ -86,6 +91,20 @@ impl Outcome {
     /// The event log.
     pub fn records(&self) -> Vec<Record> {
         self.layer.log().records()
+    }
+
+    /// What decided this run.
+    pub fn trial(&self) -> Trial {
+        Trial {
+            seed: self.seed,
+            config: self.config.clone(),
+            plan: self.plan.clone(),
+        }
+    }
+
+    /// Where the next run of the same seed can be struck.
+    pub fn recon(&self) -> Recon {
+        Recon::of(self.layer.log(), self.layer.awaits())
     }
 }
 

@@ -121,6 +121,9 @@ pub trait World: Send + Sync + 'static {
     /// `application_name` starts with `prefix`. Exact in the simulator, sampled on a real server.
     fn peak_sessions(&self, server: Server, prefix: &str) -> impl Future<Output = Result<usize, WorldError>>;
 
-    /// Stops `server` at once, as a crash does (`immediate`), and brings it back with what was durable.
-    fn crash_and_restart(&self, server: Server) -> impl Future<Output = Result<(), WorldError>>;
+    /// Stops `server` at once, as a crash does (`immediate`). On return it refuses connections.
+    fn crash(&self, server: Server) -> impl Future<Output = Result<(), WorldError>>;
+
+    /// Brings a server that has crashed back with what was durable. On return it serves.
+    fn restart(&self, server: Server) -> impl Future<Output = Result<(), WorldError>>;
 }

@@ -48,6 +48,7 @@ fn budget() -> Budget {
         target_sessions: 4,
         drop_sessions: 1,
         slot_creation: 10 * SECOND,
+        closing: Duration::ZERO,
     }
 }
 

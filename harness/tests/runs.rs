@@ -8,40 +8,50 @@ use std::time::Duration;
 use fake::toy::{Fault as Wrong, Toy};
 use fake::{FakeWorld, SECOND};
 use leftover_core::connection::Row;
+use leftover_harness::config::Config;
 use leftover_harness::fault::plan::{Act, At, Fault, Persistence, Plan, Point, Scope, Then, When};
 use leftover_harness::invariant::End;
 use leftover_harness::leftover::Leftover;
 use leftover_harness::pipeline::Pipeline;
 use leftover_harness::run::{RunError, Settings, record, run_plan};
-use leftover_harness::scenario::{Blocker, Expect, Scenario};
+use leftover_harness::scenario::{Blocker, Boundary, Expect, Scenario};
+use leftover_harness::space::{Family, Space};
 use leftover_harness::verdict::{Outcome, Verdict};
 use leftover_harness::world::{Server, Silence};
 
-fn scenario(build: fn() -> Box<dyn Pipeline>) -> Scenario {
+fn scenario(build: fn(&Config) -> Box<dyn Pipeline>) -> Scenario {
     Scenario {
         name: "toy",
         about: "a toy",
         expect: Expect::Clean,
-        source: String::new(),
-        target: String::new(),
+        source: |_| String::new(),
+        target: |_| String::new(),
         build,
         beside: None,
         blocker: None,
-        plan: |_, _| Plan::calm(),
+        families: &[Family::Calm],
+        region: |_| true,
     }
 }
 
-fn sound() -> Box<dyn Pipeline> {
+fn sound(_: &Config) -> Box<dyn Pipeline> {
     Toy::boxed(Wrong::Nothing)
 }
 
 fn run_in(world: &Arc<FakeWorld>, scenario: &Scenario, plan: &Plan) -> Outcome {
     world
-        .block_on(run_plan(world, scenario, 1, plan, &Settings::default()))
+        .block_on(run_plan(
+            world,
+            scenario,
+            1,
+            &Config::default(),
+            plan,
+            &Settings::default(),
+        ))
         .expect("the world works")
 }
 
-fn run(build: fn() -> Box<dyn Pipeline>, plan: &Plan) -> Outcome {
+fn run(build: fn(&Config) -> Box<dyn Pipeline>, plan: &Plan) -> Outcome {
     run_in(&FakeWorld::new(), &scenario(build), plan)
 }
 
@@ -62,6 +72,11 @@ fn at(role: &str, connection: u32, message: &str, when: When) -> At {
         point: point(role, connection, message, 1),
         when,
     }
+}
+
+fn after(after: Duration) -> At {
+    let process = "run".to_owned();
+    At::Time { process, after }
 }
 
 fn fault(fault: Fault) -> Act {
@@ -86,44 +101,80 @@ fn a_sound_run_completes_and_is_clean() {
 fn a_recon_knows_every_message_of_the_run_and_its_polls() {
     let world = FakeWorld::new();
     let (recon, outcome) = world
-        .block_on(record(&world, &scenario(sound), 1, &Settings::default()))
+        .block_on(record(
+            &world,
+            &scenario(sound),
+            1,
+            &Config::default(),
+            &Settings::default(),
+        ))
         .expect("the world works");
-    let has = |wanted: &Point| recon.boundaries.iter().any(|boundary| boundary.point == *wanted);
-    assert!(has(&point("control", 1, "Query CREATE PUBLICATION", 1)));
-    assert!(has(&point("worker", 4, "Startup", 1)));
-    assert!(has(&point("worker", 4, "CommandComplete SELECT", 1)));
-    assert!(
+    let has = |wanted: &Point| {
         recon
             .boundaries
             .iter()
-            .all(|boundary| boundary.point.process == "run")
+            .any(|boundary| boundary.point() == *wanted)
+    };
+    assert!(has(&point("control", 1, "Query CREATE PUBLICATION", 1)));
+    assert!(has(&point("worker", 4, "Startup", 1)));
+    assert!(has(&point("worker", 4, "CommandComplete SELECT", 1)));
+    let awaits = recon.awaits.iter().filter(|awaits| *awaits.process == *"run");
+    // The last poll was ready, and is no await.
+    assert_eq!(
+        awaits.map(|awaits| u64::from(awaits.count)).sum::<u64>() + 1,
+        outcome.polls
     );
-    assert_eq!(recon.polls, outcome.polls);
-    assert_eq!(recon.duration, Duration::from_millis(400));
+    let drop = |at: &Boundary| at.actor.process == "last drop";
+    assert!(recon.boundaries.iter().any(drop));
 }
 
 #[test]
-fn a_cancel_at_every_poll_is_clean_or_met_nothing() {
+fn a_cancel_at_every_await_is_clean() {
     let calm = run(sound, &Plan::calm());
-    for k in 1..calm.polls {
-        let outcome = run(sound, &Plan::one(At::Poll(k), Act::Cancel));
+    let recon = calm.recon();
+    let space = Space::new(&recon, "run", Family::Cancel, |_| true);
+    assert_eq!(space.places() as u64 + 1, calm.polls);
+    for index in 0..space.len() {
+        let outcome = run(sound, &space.plan(index));
         assert_eq!(
             (&outcome.end, &outcome.verdict),
             (&End::FutureDropped, &Verdict::Clean),
             "{outcome:?}"
         );
-        assert_eq!(outcome.polls, k);
     }
-    let outcome = run(sound, &Plan::one(At::Poll(calm.polls + 1), Act::Cancel));
+}
+
+#[test]
+fn an_await_that_never_comes_is_not_struck() {
+    let calm = run(sound, &Plan::calm());
+    let awaits = calm.recon().awaits[0].clone();
+    let outcome = run(
+        sound,
+        &Plan::one(At::Await(awaits.nth(awaits.count + 1)), Act::Cancel),
+    );
     assert!(matches!(outcome.verdict, Verdict::NotStruck(_)), "{outcome:?}");
 }
 
 #[test]
+fn a_drop_that_is_stopped_at_any_await_is_finished_by_the_next() {
+    let calm = run(sound, &Plan::calm());
+    let recon = calm.recon();
+    let space = Space::new(&recon, "last drop", Family::Cancel, |_| true);
+    assert!(!space.is_empty());
+    for index in 0..space.len() {
+        let outcome = run(sound, &space.plan(index));
+        assert_eq!(outcome.verdict, Verdict::Clean, "{outcome:?}");
+        let again = |record: &leftover_harness::log::Record| {
+            let actor = record.actor.as_ref();
+            actor.is_some_and(|actor| actor.process == "last drop again")
+        };
+        assert!(outcome.records().iter().any(again));
+    }
+}
+
+#[test]
 fn a_deadline_drops_the_future_at_its_time() {
-    let outcome = run(
-        sound,
-        &Plan::one(At::Time(Duration::from_millis(150)), Act::Cancel),
-    );
+    let outcome = run(sound, &Plan::one(after(Duration::from_millis(150)), Act::Cancel));
     assert_eq!(
         (&outcome.end, &outcome.verdict),
         (&End::FutureDropped, &Verdict::Clean),
@@ -207,7 +258,7 @@ fn a_lost_connection_is_a_reason_to_fail() {
 
 #[test]
 fn a_session_that_is_kept_is_found_after_every_end() {
-    let kept = || Toy::boxed(Wrong::KeepsSession);
+    let kept = |_: &Config| Toy::boxed(Wrong::KeepsSession);
     let late = at("worker", 4, "Query SELECT", When::AfterSend);
     for plan in [
         Plan::calm(),
@@ -232,25 +283,25 @@ fn a_session_that_is_kept_is_found_after_every_end() {
 
 #[test]
 fn sessions_that_grow_with_the_partitions_are_found_by_that_name() {
-    let outcome = run(|| Toy::boxed(Wrong::Grows), &Plan::calm());
+    let outcome = run(|_| Toy::boxed(Wrong::Grows), &Plan::calm());
     insta::assert_snapshot!(outcome.verdict, @"source: sessions `worker` grow with the number of partitions: 4 at once for 4 partitions, where 3 in all are allowed");
 }
 
 #[test]
 fn a_drop_that_promises_too_much_is_found() {
-    let outcome = run(|| Toy::boxed(Wrong::DropsHalf), &Plan::calm());
+    let outcome = run(|_| Toy::boxed(Wrong::DropsHalf), &Plan::calm());
     insta::assert_snapshot!(outcome.verdict, @"source: publication `toy` is left");
 }
 
 #[test]
 fn a_drop_that_touches_a_similar_name_is_found() {
-    let outcome = run(|| Toy::boxed(Wrong::DropsSimilar), &Plan::calm());
+    let outcome = run(|_| Toy::boxed(Wrong::DropsSimilar), &Plan::calm());
     insta::assert_snapshot!(outcome.verdict, @"source: publication `toy_` of somebody else is gone");
 }
 
 #[test]
 fn a_run_that_does_not_return_is_found_and_its_sessions_are_not_blamed() {
-    let outcome = run(|| Toy::boxed(Wrong::Hangs), &Plan::calm());
+    let outcome = run(|_| Toy::boxed(Wrong::Hangs), &Plan::calm());
     assert_eq!(outcome.end, End::Hung);
     insta::assert_snapshot!(outcome.verdict, @"the run did not return within 600s");
 }
@@ -270,7 +321,7 @@ fn silence_leaves_a_session_that_only_the_server_can_end() {
     let silence = fault(Fault::Silence(Silence::Both));
     let mut plan = Plan::one(at("worker", 1, "Query SELECT", When::AfterSend), silence);
     plan.strikes.push(leftover_harness::fault::plan::Strike {
-        at: At::Time(SECOND),
+        at: after(SECOND),
         act: Act::Cancel,
     });
     let outcome = run(sound, &plan);
@@ -282,12 +333,12 @@ fn silence_leaves_a_session_that_only_the_server_can_end() {
 fn rows_that_differ_are_counted() {
     let world = FakeWorld::new();
     let mut scenario = scenario(sound);
-    scenario.source = "source rows".to_owned();
+    scenario.source = |_| "source rows".to_owned();
     // The fake server keeps rows apart from its statements: they are put there by a pipeline that is built
     // after the reset.
-    let (plan, settings) = (Plan::calm(), Settings::default());
+    let (config, plan, settings) = (Config::default(), Plan::calm(), Settings::default());
     let outcome = world.block_on(async {
-        let run = run_plan(&world, &scenario, 1, &plan, &settings);
+        let run = run_plan(&world, &scenario, 1, &config, &plan, &settings);
         let rows = async {
             world.clock_sleep(Duration::from_millis(50)).await;
             let row = |text: &str| Row(vec![Some(text.to_owned())]);
@@ -338,7 +389,8 @@ fn a_neighbour_and_a_blocker_are_left_alone() {
 
 #[test]
 fn equal_runs_have_equal_hashes_and_one_event_makes_a_difference() {
-    let plan = |nth| Plan::one(At::Poll(nth), Act::Cancel);
+    let recon = run(sound, &Plan::calm()).recon();
+    let plan = |index: usize| Plan::one(At::Await(recon.awaits[index].nth(1)), Act::Cancel);
     let hash = |plan: &Plan| run(sound, plan).hash;
     assert_eq!(hash(&plan(3)), hash(&plan(3)));
     assert_ne!(hash(&plan(3)), hash(&plan(4)));
@@ -351,6 +403,13 @@ fn a_world_without_the_means_for_a_fault_is_an_error_and_no_verdict() {
     world.cannot_silence();
     let silence = fault(Fault::Silence(Silence::ToServer));
     let plan = Plan::one(at("worker", 1, "Query SELECT", When::BeforeSend), silence);
-    let result = world.block_on(run_plan(&world, &scenario(sound), 1, &plan, &Settings::default()));
+    let result = world.block_on(run_plan(
+        &world,
+        &scenario(sound),
+        1,
+        &Config::default(),
+        &plan,
+        &Settings::default(),
+    ));
     assert!(matches!(result, Err(RunError::Impossible(_))), "{result:?}");
 }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use leftover_core::clock::Clock;
+use leftover_harness::config::Config;
 use leftover_harness::run::Settings;
 use leftover_sim::scenario;
 use leftover_wire::tokio_clock::TokioClock;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     for second in 1..=SECONDS {
         let (start, mut runs) = (clock.now(), 0_u32);
         while clock.now() < Duration::from_secs(second) {
-            match scenario::run(&scenario, seed, &Settings::default()) {
+            match scenario::run(&scenario, seed, &Config::default(), &Settings::default()) {
                 Ok(outcome) if outcome.verdict.is_clean() => runs += 2,
                 Ok(outcome) => {
                     eprintln!("error: seed {seed}: {}", outcome.verdict);

@@ -2,6 +2,7 @@
 
 use leftover_harness::scenario::Scenario;
 
+use crate::planted::{PREFIX, planted};
 use crate::{flink, load, peerdb, stops};
 
 /// All scenarios, in the order of tables.
@@ -13,6 +14,9 @@ pub fn catalogue() -> Vec<Scenario> {
         stops::timed_out(),
         stops::connection_lost(),
         stops::killed(),
+        stops::terminated(),
+        stops::server_error(),
+        stops::crashed(),
         load::slot_creation_waits(),
         load::two_mirrors(),
         peerdb::scenario(),
@@ -22,7 +26,23 @@ pub fn catalogue() -> Vec<Scenario> {
     ]
 }
 
+/// The catalogue and the planted scenarios: all that a name can mean.
+pub fn everything() -> Vec<Scenario> {
+    let mut scenarios = catalogue();
+    scenarios.extend(planted());
+    scenarios
+}
+
+/// The scenarios that a pattern which begins so can mean: planted ones only for one that names them.
+pub fn meant_by(pattern: &str) -> Vec<Scenario> {
+    if pattern.starts_with(PREFIX) {
+        planted()
+    } else {
+        catalogue()
+    }
+}
+
 /// The scenario of this name.
 pub fn find(name: &str) -> Option<Scenario> {
-    catalogue().into_iter().find(|scenario| scenario.name == name)
+    meant_by(name).into_iter().find(|scenario| scenario.name == name)
 }

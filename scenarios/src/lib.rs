@@ -5,7 +5,7 @@
 //! bug: the same objects, the same sequence of events, the same words for them; none of the original's code.
 //!
 //! Reading order: [`mirror`] (the mirror as a pipeline), [`fixture`], `load` and `stops` (its scenarios),
-//! [`peerdb`] and [`flink`] (the models).
+//! [`peerdb`] and [`flink`] (the models), [`planted()`] (bugs that test the tool; a name alone finds them).
 
 mod catalogue;
 pub mod fixture;
@@ -14,6 +14,8 @@ mod load;
 pub mod mirror;
 pub mod partition;
 pub mod peerdb;
+mod planted;
 mod stops;
 
-pub use catalogue::{catalogue, find};
+pub use catalogue::{catalogue, everything, find, meant_by};
+pub use planted::planted;

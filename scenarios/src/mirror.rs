@@ -1,5 +1,7 @@
 //! The mirror as a pipeline.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use leftover_core::mirror::Mirror;
 use leftover_core::names::{MirrorName, TableName};
@@ -21,17 +23,17 @@ pub struct MirrorPipeline {
 }
 
 impl MirrorPipeline {
-    /// A mirror of these tables with three workers, in partitions of one block. `partitions` is how many
+    /// A mirror of these tables with so many workers, in partitions of one block. `partitions` is how many
     /// those are in all.
     ///
     /// # Panics
     /// When `name` cannot name a mirror.
-    pub fn new(name: &str, tables: &[(&str, &str)], partitions: usize) -> Self {
+    pub fn new(name: &str, workers: u32, tables: &[(&str, &str)], partitions: usize) -> Self {
         let table = |(schema, name): &(&str, &str)| TableName::new(*schema, *name);
         let tables: Vec<TableName> = tables.iter().map(table).collect();
         let settings = Settings {
             tables: Tables::Only(tables.clone()),
-            workers: 3,
+            workers: workers as usize,
             partition_bytes: BLOCK_BYTES,
             // A fault that lasts is met by each try of each attempt: fewer of them show the same.
             attempts: 3,
@@ -132,6 +134,7 @@ impl Pipeline for MirrorPipeline {
             target_sessions: self.settings.workers + 2,
             drop_sessions: 1,
             slot_creation: self.settings.bounds.create_slot,
+            closing: Duration::ZERO,
         }
     }
 

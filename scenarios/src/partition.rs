@@ -1,25 +1,32 @@
 //! What the models have in common: a partition of a table, and its copy from a session to another.
 
 use leftover_core::connection::{Session as _, Startup};
+use leftover_harness::config::Config;
 use leftover_harness::pipeline::PipelineError;
 use leftover_wire::session::Session;
 
-use crate::fixture::{BLOCKS, TABLES};
+use crate::fixture;
 
 /// A block of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
     /// The table, as SQL names it.
-    pub table: &'static str,
+    pub table: String,
     /// The block.
     pub block: u64,
 }
 
 impl Partition {
     /// All partitions of the fixture's tables.
-    pub fn all() -> Vec<Partition> {
-        let of_table = |table| (0..BLOCKS).map(move |block| Partition { table, block });
-        TABLES.into_iter().flat_map(of_table).collect()
+    pub fn all(config: &Config) -> Vec<Partition> {
+        let of_table = |table: String| {
+            let block = move |block| Partition {
+                table: table.clone(),
+                block,
+            };
+            (0..config.blocks.into()).map(block)
+        };
+        fixture::tables(config).into_iter().flat_map(of_table).collect()
     }
 
     /// The condition that chooses its rows.

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use leftover_harness::config::Config;
 use leftover_harness::run::{Settings, record, run_scenario};
 use leftover_harness::scenario::Expect;
 use leftover_harness::verdict::Verdict;
@@ -39,13 +40,13 @@ fn on_servers<T>(major: u32, test: impl AsyncFnOnce(&Arc<RealWorld>) -> T) -> T 
 fn shows_what_it_is_to_show(name: &str, major: u32) {
     let scenario = find(name).unwrap_or_else(|| panic!("there is no scenario {name}"));
     on_servers(major, async |world| {
-        let settings = Settings::real();
-        let (recon, calm) = record(world, &scenario, 0, &settings)
+        let (config, settings) = (Config::default(), Settings::real());
+        let (recon, calm) = record(world, &scenario, 0, &config, &settings)
             .await
             .expect("a calm run can be judged");
         let mut shown = 0;
         for seed in 0..TRIES {
-            let run = run_scenario(world, &scenario, seed, &recon, &settings).await;
+            let run = run_scenario(world, &scenario, seed, &config, &recon, &settings).await;
             let outcome = run.unwrap_or_else(|error| panic!("{name} --seed {seed}: {error}"));
             println!("{outcome:?} in {:?}", outcome.duration);
             match (scenario.expect, &outcome.verdict) {
@@ -85,6 +86,9 @@ scenarios! {
     timeout_during_initial_load: "timeout-during-initial-load",
     connection_lost_during_initial_load: "connection-lost-during-initial-load",
     kill_during_initial_load: "kill-during-initial-load",
+    terminated_during_initial_load: "terminated-during-initial-load",
+    server_error_during_initial_load: "server-error-during-initial-load",
+    server_crash_during_initial_load: "server-crash-during-initial-load",
     slot_creation_waits: "slot-creation-waits",
     two_mirrors: "two-mirrors",
     peerdb_2162: "peerdb-2162",

@@ -1,27 +1,16 @@
 //! Every scenario in the simulated world, each with its first seeds.
 
+use leftover_harness::config::Config;
 use leftover_harness::run::Settings;
-use leftover_harness::scenario::{Expect, Scenario};
+use leftover_harness::scenario::Expect;
 use leftover_harness::verdict::{Outcome, Verdict};
-use leftover_sim::scenario::{SimulationError, record, run_plan};
 
 /// Seeds of each scenario.
 const SEEDS: std::ops::Range<u64> = 0..12;
 
-fn run_seed(scenario: &Scenario, seed: u64) -> Result<Outcome, SimulationError> {
-    let settings = Settings::default();
-    let (recon, calm) = record(scenario, seed, &settings)?;
-    let plan = scenario.plan(seed, &recon);
-    if plan.strikes.is_empty() {
-        return Ok(calm);
-    }
-    assert_eq!(calm.verdict, Verdict::Clean, "without any fault: {calm:?}");
-    run_plan(scenario, seed, &plan, &settings)
-}
-
 fn run(name: &str, seed: u64) -> Outcome {
     let scenario = leftover_scenarios::find(name).expect("it is in the catalogue");
-    match run_seed(&scenario, seed) {
+    match leftover_sim::scenario::run(&scenario, seed, &Config::default(), &Settings::default()) {
         Ok(outcome) => outcome,
         Err(error) => panic!("{name}, seed {seed}: {error}"),
     }
@@ -67,6 +56,21 @@ fn connections_lost_during_the_initial_load_leave_nothing_but_what_the_next_run_
 #[test]
 fn a_kill_during_the_initial_load_leaves_nothing_but_what_the_next_run_takes_over() {
     shows_what_it_is_to_show("kill-during-initial-load");
+}
+
+#[test]
+fn a_session_that_an_operator_ends_leaves_nothing_and_is_replaced() {
+    shows_what_it_is_to_show("terminated-during-initial-load");
+}
+
+#[test]
+fn a_server_error_in_place_of_any_reply_leaves_nothing_but_what_the_next_run_takes_over() {
+    shows_what_it_is_to_show("server-error-during-initial-load");
+}
+
+#[test]
+fn a_server_that_crashes_has_nothing_left_but_what_the_next_run_takes_over() {
+    shows_what_it_is_to_show("server-crash-during-initial-load");
 }
 
 #[test]

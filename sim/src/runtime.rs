@@ -1,4 +1,5 @@
-//! The executor and the virtual clock of a simulation. madsim is behind this file and nowhere else.
+//! The executor and the virtual clock of a simulation, inside a madsim runtime. madsim is behind this file and
+//! nowhere else.
 
 #[cfg(not(madsim))]
 compile_error!(
@@ -6,7 +7,6 @@ compile_error!(
      set RUSTFLAGS=\"--cfg madsim\""
 );
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use leftover_core::clock::{Clock, Instant, SharedClock};
-use madsim::task::FallibleTask;
-use madsim::time::TimeHandle;
 
 use crate::chooser::Chooser;
+
+mod executor;
+
+use executor::{Alarm, Executor, Time};
 
 /// One run on virtual time. The order in which ready tasks run, and all else that could differ, follows from
 /// the seed.
@@ -60,23 +61,19 @@ impl Simulation {
     /// When called inside another simulation, and when a task panics.
     pub fn run<F: Future>(self, start: impl FnOnce(Handle) -> F) -> Result<F::Output, Stuck> {
         let runtime = madsim::runtime::Runtime::with_seed_and_config(self.seed, madsim::Config::default());
+        // All of it is one poll of madsim's root task: madsim answers whoever asks the system for time or
+        // randomness, and sees none of our tasks and timers, of which there are thousands in a run.
         runtime.block_on(async move {
+            let executor = Executor::new(Chooser::new(self.seed).fork("executor"));
             let handle = Handle {
                 seed: self.seed,
-                time: TimeHandle::current(),
-                tasks: Rc::default(),
+                executor: Rc::clone(&executor),
             };
-            let tasks = Rc::clone(&handle.tasks);
-            let limit = handle.timer().sleep(self.limit);
-            let end = match select(pin!(start(handle)), limit).await {
-                Either::Left((value, _)) => Ok(value),
-                Either::Right(_) => Err(Stuck {
-                    seed: self.seed,
-                    limit: self.limit,
-                }),
-            };
-            // Dropping a task's handle cancels it: the executor drops its future before it returns.
-            drop(tasks.take());
+            let end = executor.run(pin!(start(handle)), self.limit).ok_or(Stuck {
+                seed: self.seed,
+                limit: self.limit,
+            });
+            executor.drop_tasks();
             end
         })
     }
@@ -86,8 +83,7 @@ impl Simulation {
 #[derive(Clone)]
 pub struct Handle {
     seed: u64,
-    time: TimeHandle,
-    tasks: Rc<RefCell<Vec<FallibleTask<()>>>>,
+    executor: Rc<Executor>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -116,20 +112,19 @@ impl Handle {
 
     /// The virtual clock, and wake-ups on it.
     pub fn timer(&self) -> Timer {
-        Timer(self.time.clone())
+        Timer(Arc::clone(&self.executor.time))
     }
 
     /// Starts a task that lives until it is done or the simulation ends. For the simulated servers alone:
     /// the code under test has no detached work.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
-        let task = madsim::task::spawn_local(future).cancel_on_drop();
-        self.tasks.borrow_mut().push(task);
+        self.executor.spawn(future);
     }
 }
 
 /// The virtual clock: it moves when nothing is left to do at its present time.
 #[derive(Clone)]
-pub struct Timer(TimeHandle);
+pub struct Timer(Arc<Time>);
 
 impl std::fmt::Debug for Timer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -140,21 +135,16 @@ impl std::fmt::Debug for Timer {
 impl Timer {
     /// The virtual time since the start of the run.
     pub fn now(&self) -> Instant {
-        self.0.elapsed()
+        self.0.now()
     }
 
     /// Wakes `waker` at `at`, or now when that has passed. There is no taking it back.
     pub fn wake_at(&self, at: Instant, waker: &Waker) {
-        let now = self.now();
-        if at <= now {
+        if at <= self.now() {
             waker.wake_by_ref();
-            return;
+        } else {
+            self.0.set(at, waker.clone());
         }
-        // A madsim sleep lasts a millisecond at least; a reset one keeps its deadline. Its first poll
-        // leaves the waker with the timer, which needs the sleep itself no more.
-        let mut sleep = self.0.sleep(Duration::ZERO);
-        Pin::new(&mut sleep).reset(self.0.now_instant() + (at - now));
-        let _ = Pin::new(&mut sleep).poll(&mut Context::from_waker(waker));
     }
 
     /// Completes at the virtual time `duration` from now.
@@ -162,7 +152,7 @@ impl Timer {
         Sleep {
             timer: self.clone(),
             deadline: self.now().saturating_add(duration),
-            waker: None,
+            alarm: None,
         }
     }
 }
@@ -183,8 +173,16 @@ impl Clock for Timer {
 pub struct Sleep {
     timer: Timer,
     deadline: Instant,
-    /// Whom the timer will wake: it cannot forget one, so the same one is not given to it twice.
-    waker: Option<Waker>,
+    /// The wake-up that is set, and for whom.
+    alarm: Option<(Alarm, Waker)>,
+}
+
+impl Sleep {
+    fn unset(&mut self) {
+        if let Some((alarm, _)) = self.alarm.take() {
+            self.timer.0.unset(alarm);
+        }
+    }
 }
 
 impl Future for Sleep {
@@ -194,14 +192,18 @@ impl Future for Sleep {
         if self.timer.now() >= self.deadline {
             return Poll::Ready(());
         }
-        if !self
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
-            self.timer.wake_at(self.deadline, cx.waker());
-            self.waker = Some(cx.waker().clone());
+        let set = self.alarm.as_ref();
+        if !set.is_some_and(|(_, waker)| waker.will_wake(cx.waker())) {
+            self.unset();
+            let alarm = self.timer.0.set(self.deadline, cx.waker().clone());
+            self.alarm = Some((alarm, cx.waker().clone()));
         }
         Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.unset();
     }
 }

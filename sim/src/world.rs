@@ -103,7 +103,10 @@ enum Request {
     Reset {
         reply: oneshot::Sender<()>,
     },
-    CrashAndRestart {
+    Crash {
+        reply: oneshot::Sender<()>,
+    },
+    Restart {
         reply: oneshot::Sender<()>,
     },
 }
@@ -224,8 +227,12 @@ impl World for SimWorld {
         .await
     }
 
-    async fn crash_and_restart(&self, server: Server) -> Result<(), WorldError> {
-        self.ask(server, |reply| Request::CrashAndRestart { reply }).await
+    async fn crash(&self, server: Server) -> Result<(), WorldError> {
+        self.ask(server, |reply| Request::Crash { reply }).await
+    }
+
+    async fn restart(&self, server: Server) -> Result<(), WorldError> {
+        self.ask(server, |reply| Request::Restart { reply }).await
     }
 }
 
@@ -282,10 +289,13 @@ impl<S: SimServer, M: Fn(u32) -> S> Attendant<S, M> {
                 self.server = (self.make)(self.made);
                 let _ = reply.send(());
             }
-            Request::CrashAndRestart { reply } => {
+            Request::Crash { reply } => {
                 self.dialer.set_up(false);
                 self.server.crash();
                 self.listener.hang_up_waiting();
+                let _ = reply.send(());
+            }
+            Request::Restart { reply } => {
                 self.sim.timer().sleep(self.down_for).await;
                 self.server.restart();
                 self.dialer.set_up(true);

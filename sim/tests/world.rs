@@ -133,10 +133,11 @@ fn a_crash_ends_the_sessions_of_one_server_and_refuses_new_ones_until_it_is_back
             assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
             world.dial(Server::Target).await.unwrap();
         };
-        futures_util::future::join(world.crash_and_restart(Server::Source), meanwhile)
-            .await
-            .0
-            .unwrap();
+        let crash = async {
+            world.crash(Server::Source).await?;
+            world.restart(Server::Source).await
+        };
+        futures_util::future::join(crash, meanwhile).await.0.unwrap();
         let mut heard = String::new();
         link.read_to_string(&mut heard).await.unwrap();
         assert_eq!(heard, "source 0", "and then EOF");

@@ -203,8 +203,11 @@ impl World for RealWorld {
         Ok(self.samplers[server as usize].peak(prefix))
     }
 
-    async fn crash_and_restart(&self, server: Server) -> Result<(), WorldError> {
-        self.stop(server, Stop::Immediate).await?;
+    async fn crash(&self, server: Server) -> Result<(), WorldError> {
+        self.stop(server, Stop::Immediate).await
+    }
+
+    async fn restart(&self, server: Server) -> Result<(), WorldError> {
         self.start_again(server).await
     }
 }

@@ -43,6 +43,20 @@ impl Connector {
         }
     }
 
+    /// A new byte stream to the server, for code that speaks the protocol itself, such as
+    /// `tokio_postgres::Config::connect_raw`.
+    ///
+    /// # Errors
+    /// When the server is out of reach.
+    pub async fn stream(&self) -> std::io::Result<BoxedStream> {
+        self.dial.dial().await
+    }
+
+    /// How to log in.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
     async fn open(&self) -> Result<BoxedStream, ConnectionError> {
         self.dial.dial().await.map_err(|error| unreachable(&error))
     }

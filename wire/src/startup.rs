@@ -74,13 +74,16 @@ fn options_of(settings: &[(String, String)]) -> String {
             options.push(' ');
         }
         options.push_str("-c ");
-        for part in [name, "=", value] {
-            for character in part.chars() {
-                if character.is_whitespace() || character == '\\' {
-                    options.push('\\');
-                }
-                options.push(character);
+        for part in [name.as_str(), "=", value.as_str()] {
+            let mut rest = part;
+            while let Some(at) = rest.find(|c: char| c.is_whitespace() || c == '\\') {
+                let next = rest[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+                options.push_str(&rest[..at]);
+                options.push('\\');
+                options.push_str(&rest[at..next]);
+                rest = &rest[next..];
             }
+            options.push_str(rest);
         }
     }
     options

@@ -138,7 +138,8 @@ impl Tap {
 
     /// Reads until the server's EOF and says whether it came.
     pub(crate) async fn read_to_eof(&mut self) -> bool {
-        let mut buffer = [0; 4096];
+        // Small, because it is part of every future that closes a session; more than an error is not expected.
+        let mut buffer = [0; 256];
         let mut total = 0;
         while !self.eof() {
             match self.read(&mut buffer).await {

@@ -9,6 +9,9 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::ReadBuf;
 
+use super::awaits::Last;
+use super::errand::{Errand, Ticket};
+use super::failing::failing;
 use super::flow::{Flow, Met};
 use super::layer::{Deferred, Layer, ProcessId};
 use super::message::{self, Frame, Opening};
@@ -54,7 +57,7 @@ pub(super) struct Conn<L> {
     pub(super) wakers: [Option<Waker>; 2],
     /// A strike has changed what the other half waits for.
     pub(super) struck: bool,
-    name: Option<(ActorId, Actor)>,
+    name: Option<(ActorId, Arc<Actor>)>,
     session: bool,
     phase: Phase,
     out: Flow,
@@ -62,6 +65,10 @@ pub(super) struct Conn<L> {
     delay: [Option<Sleep>; 2],
     eof_logged: bool,
     last: Option<Fault>,
+    /// The backend's pid, once the server has named it.
+    backend: Option<i32>,
+    /// Nothing passes until this has been done.
+    pub(super) waits_for: Option<Ticket>,
 }
 
 const READ_AHEAD: usize = 16 * 1024;
@@ -85,6 +92,8 @@ impl<L: Link> Conn<L> {
             delay: [None, None],
             eof_logged: false,
             last: None,
+            backend: None,
+            waits_for: None,
         }
     }
 
@@ -174,7 +183,22 @@ impl<L: Link> Conn<L> {
                 self.deferred.push(Deferred::Kill(self.process));
             }
             Act::Drop => self.deferred.push(Deferred::Drop),
+            Act::Crash { server } => self.wait_for(Errand::Crash { server }),
+            Act::Error { sqlstate } => self.out.replace(|message| failing(message, &sqlstate)),
+            Act::Terminate => {
+                let (server, pid) = (self.server, self.backend);
+                let pid = pid.expect("it strikes only where the backend is known");
+                self.layer.severed_by_server(self.process, server, 1);
+                self.wait_for(Errand::Terminate { server, pid });
+            }
         }
+    }
+
+    /// Holds this connection until `errand` has been done.
+    fn wait_for(&mut self, errand: Errand) {
+        let ticket = self.layer.ticket();
+        self.waits_for = Some(ticket);
+        self.deferred.push(Deferred::Errand(errand, ticket));
     }
 
     fn poll_delay(&mut self, cx: &mut Context<'_>, way: Way) -> Poll<()> {
@@ -227,6 +251,9 @@ impl<L: Link> Conn<L> {
                     _ => Poll::Ready(Ok(())),
                 };
             }
+            if self.waits_for.is_some() {
+                return Poll::Pending;
+            }
             ready!(self.poll_delay(cx, Way::Sent));
             self.read_ahead(Way::Sent);
             if self.out.ready > 0 {
@@ -273,6 +300,9 @@ impl<L: Link> Conn<L> {
                 Gate::Eof => return Poll::Ready(Ok(())),
                 Gate::Reset => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
                 Gate::Open | Gate::HalfClosed { .. } => {}
+            }
+            if self.waits_for.is_some() {
+                return Poll::Pending;
             }
             ready!(self.poll_delay(cx, Way::Received));
             self.read_ahead(Way::Received);
@@ -335,7 +365,17 @@ impl<L: Link> Conn<L> {
                 } else {
                     Event::Received(met.text)
                 };
-                self.layer.log().push(self.id(), event, met.bulk);
+                let at = self.layer.log().push(self.id(), event, met.bulk);
+                if let Some(actor) = self.id() {
+                    let last = Last {
+                        actor,
+                        way,
+                        text: met.text,
+                        nth: met.nth,
+                        at,
+                    };
+                    self.layer.passed(self.process, last);
+                }
                 continue;
             }
             let waiting = &flow.buffer[flow.ready..];
@@ -364,6 +404,9 @@ impl<L: Link> Conn<L> {
                     Way::Sent => message::frontend(tag, payload),
                     Way::Received => message::backend(tag, payload),
                 };
+                if way == Way::Received && tag == b'K' {
+                    self.backend = message::backend_pid(payload);
+                }
                 self.meet(way, &kind, length);
             }
         }
@@ -393,11 +436,11 @@ impl<L: Link> Conn<L> {
         } else {
             &mut self.inward
         };
-        let nth = flow.counts.entry(text).or_default();
-        *nth += 1;
+        let nth = flow.count(text);
+        let named = self.backend.is_some();
         let meets = |when| {
             let (_, actor) = self.name.as_ref()?;
-            self.layer.meets(actor, when, kind, *nth)
+            self.layer.meets(actor, when, kind, nth, named)
         };
         let (before, after) = match way {
             Way::Sent => (meets(When::BeforeSend), meets(When::AfterSend)),
@@ -406,6 +449,7 @@ impl<L: Link> Conn<L> {
         flow.barrier = before;
         flow.met = Some(Met {
             text,
+            nth,
             bulk: message::merges(kind),
             length,
             after,

@@ -1,7 +1,5 @@
 //! One direction of a connection's traffic: what may pass, and what strikes at the next boundary.
 
-use std::collections::BTreeMap;
-
 use bytes::{Buf, BytesMut};
 
 use super::plan::Act;
@@ -19,18 +17,30 @@ pub(super) struct Flow {
     pub(super) barrier: Option<Act>,
     /// The message at the boundary, whose strikes are known.
     pub(super) met: Option<Met>,
-    pub(super) counts: BTreeMap<Text, u32>,
+    /// How many of each kind of message have come, by the number of its text.
+    counts: Vec<u32>,
 }
 
 /// A message that has met the plan and has not passed yet.
 pub(super) struct Met {
     pub(super) text: Text,
+    pub(super) nth: u32,
     pub(super) bulk: bool,
     pub(super) length: usize,
     pub(super) after: Option<Act>,
 }
 
 impl Flow {
+    /// One more message of this kind; answers how many that makes.
+    pub(super) fn count(&mut self, kind: Text) -> u32 {
+        let at = kind.number();
+        if self.counts.len() <= at {
+            self.counts.resize(at + 1, 0);
+        }
+        self.counts[at] += 1;
+        self.counts[at]
+    }
+
     pub(super) fn at_boundary(&self) -> bool {
         self.rest == 0 && self.barrier.is_none()
     }
@@ -48,6 +58,16 @@ impl Flow {
         let more = count.min(self.rest);
         self.rest -= more;
         self.ready += more;
+    }
+
+    /// Puts another message in the place of the one that has met the plan and is the next to pass.
+    pub(super) fn replace(&mut self, by: impl FnOnce(&[u8]) -> Vec<u8>) {
+        let met = self.met.as_mut().expect("what strikes has met a message");
+        let following = self.buffer.split_off(met.length);
+        let other = by(&self.buffer);
+        met.length = other.len();
+        self.buffer = BytesMut::from(&other[..]);
+        self.buffer.unsplit(following);
     }
 
     /// Lets the message at the boundary pass.

@@ -6,13 +6,17 @@ use std::task::Waker;
 
 use leftover_core::clock::SharedClock;
 
+use super::awaits::Awaits;
+use super::errand::{Errand, Ticket};
+use super::failing::can_fail;
 use super::plan::{Act, At, Fault, Persistence, Plan, Strike, When};
+use super::tasks::Tasks;
 use crate::log::{Actor, ActorId, Event, EventLog, Way};
 use crate::world::Server;
 
 /// One of the processes of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ProcessId(usize);
+pub struct ProcessId(pub(super) usize);
 
 /// What a strike asks of whoever drives the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub enum Signal {
     Killed(ProcessId),
     /// Start a drop from another process.
     Drop,
+    /// Do this to a server; the connection that waits for it has this ticket.
+    Errand(Errand, Ticket),
 }
 
 /// A strike of the plan and whether it struck.
@@ -71,31 +77,37 @@ pub(super) enum Deferred {
     Kill(ProcessId),
     Cancel(ProcessId),
     Drop,
+    Errand(Errand, Ticket),
 }
 
 /// A connection as the layer reaches it from outside.
 pub(super) trait Reach: Send + Sync {
     fn strike(&self, fault: Fault);
     fn kill(&self);
+    /// What the connection waits for has been done.
+    fn resume(&self, ticket: Ticket);
 }
 
-struct Process {
-    label: String,
-    killed: bool,
+pub(super) struct Process {
+    pub(super) label: String,
+    pub(super) awaits: Awaits,
+    pub(super) tasks: Tasks,
+    pub(super) killed: bool,
     hosts: [Option<Fault>; 2],
-    severed: [Severed; 2],
-    traffic: [Traffic; 2],
+    pub(super) severed: [Severed; 2],
+    pub(super) traffic: [Traffic; 2],
     roles: BTreeMap<(Server, String), Traffic>,
 }
 
-struct State {
-    strikes: Vec<Struck>,
-    processes: Vec<Process>,
-    connections: Vec<(ProcessId, Server, Weak<dyn Reach>)>,
+pub(super) struct State {
+    pub(super) strikes: Vec<Struck>,
+    pub(super) processes: Vec<Process>,
+    pub(super) connections: Vec<(ProcessId, Server, Weak<dyn Reach>)>,
     ordinals: BTreeMap<(ProcessId, Server, String), u32>,
     signals: Vec<Signal>,
-    driver: Option<Waker>,
+    pub(super) driver: Option<Waker>,
     impossible: Option<String>,
+    pub(super) tickets: u32,
 }
 
 /// The fault layer of one run.
@@ -123,11 +135,12 @@ impl Layer {
                 signals: Vec::new(),
                 driver: None,
                 impossible: None,
+                tickets: 0,
             }),
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state
             .lock()
             .expect("no code panics while it holds the fault layer")
@@ -148,6 +161,8 @@ impl Layer {
         let mut state = self.state();
         state.processes.push(Process {
             label: label.to_owned(),
+            awaits: Awaits::default(),
+            tasks: Tasks::new(),
             killed: false,
             hosts: [None; 2],
             severed: [Severed::default(); 2],
@@ -159,18 +174,24 @@ impl Layer {
 
     /// Kills a process: closes its links as its kernel would; nothing of it reaches a server any more.
     pub fn kill(&self, process: ProcessId) {
-        let links: Vec<_> = {
+        let (links, tasks): (Vec<_>, Tasks) = {
             let mut state = self.state();
-            if std::mem::replace(&mut state.processes[process.0].killed, true) {
+            let known = &mut state.processes[process.0];
+            if std::mem::replace(&mut known.killed, true) {
                 return;
             }
+            let tasks = std::mem::take(&mut known.tasks);
             let of_process = state.connections.iter().filter(|(owner, ..)| *owner == process);
-            of_process.filter_map(|(.., link)| link.upgrade()).collect()
+            (
+                of_process.filter_map(|(.., link)| link.upgrade()).collect(),
+                tasks,
+            )
         };
         self.log.note("the process is killed");
         for link in links {
             link.kill();
         }
+        drop(tasks);
     }
 
     /// Whether the process has been killed.
@@ -191,21 +212,7 @@ impl Layer {
         std::mem::take(&mut self.state().signals)
     }
 
-    /// The strikes that are placed by poll or by time, with their index, that have not struck.
-    pub fn unplaced(&self) -> Vec<(usize, Strike)> {
-        let state = self.state();
-        let waiting = state
-            .strikes
-            .iter()
-            .enumerate()
-            .filter(|(_, struck)| struck.times == 0);
-        let unplaced = waiting.filter(|(_, struck)| !matches!(struck.strike.at, At::Message { .. }));
-        unplaced
-            .map(|(index, struck)| (index, struck.strike.clone()))
-            .collect()
-    }
-
-    /// Strikes a strike that is placed by poll or by time.
+    /// Strikes a strike that is placed by await or by time.
     pub fn strike(&self, index: usize, process: ProcessId) {
         let act = {
             let mut state = self.state();
@@ -226,6 +233,13 @@ impl Layer {
             Act::Cancel => self.perform(vec![Deferred::Cancel(process)]),
             Act::Kill => self.perform(vec![Deferred::Kill(process)]),
             Act::Drop => self.perform(vec![Deferred::Drop]),
+            Act::Crash { server } => {
+                let (errand, nobody) = (Errand::Crash { server }, self.ticket());
+                self.perform(vec![Deferred::Errand(errand, nobody)]);
+            }
+            Act::Terminate | Act::Error { .. } => {
+                self.cannot(format!("{act} strikes a session, at one of its messages"));
+            }
         }
     }
 
@@ -290,7 +304,7 @@ impl Layer {
         server: Server,
         role: &str,
         session: bool,
-    ) -> (ActorId, Actor) {
+    ) -> (ActorId, Arc<Actor>) {
         let mut state = self.state();
         let ordinal = state
             .ordinals
@@ -307,13 +321,13 @@ impl Layer {
                 traffic.peak = traffic.peak.max(traffic.open);
             }
         }
-        let actor = Actor {
+        let actor = Arc::new(Actor {
             process: known.label.clone(),
             server,
             role: role.to_owned(),
             connection,
-        };
-        (self.log.actor(actor.clone()), actor)
+        });
+        (self.log.actor(Arc::clone(&actor)), actor)
     }
 
     /// A session's client end is closed, by whomever.
@@ -329,13 +343,26 @@ impl Layer {
         }
     }
 
-    /// The act that strikes on this side of this message, if any.
-    pub(super) fn meets(&self, actor: &Actor, when: When, message: &str, nth: u32) -> Option<Act> {
+    /// The act that strikes on this side of this message, if any. `named` is whether the session has named
+    /// its backend.
+    pub(super) fn meets(
+        &self,
+        actor: &Actor,
+        when: When,
+        message: &str,
+        nth: u32,
+        named: bool,
+    ) -> Option<Act> {
         let mut state = self.state();
+        let can = |act: &Act| match act {
+            Act::Terminate => named,
+            Act::Error { sqlstate } => can_fail(when, message, sqlstate),
+            _ => true,
+        };
         let struck = state
             .strikes
             .iter_mut()
-            .find(|known| known.meets(actor, when, message, nth))?;
+            .find(|known| known.meets(actor, when, message, nth) && can(&known.strike.act))?;
         struck.times += 1;
         Some(struck.strike.act.clone())
     }
@@ -343,9 +370,7 @@ impl Layer {
     pub(super) fn log_strike(&self, id: Option<ActorId>, act: &Act) {
         let text = match act {
             Act::Fault { fault, .. } => self.log.text(&fault.to_string()),
-            Act::Cancel => self.log.text("cancel"),
-            Act::Kill => self.log.text("kill"),
-            Act::Drop => self.log.text("drop"),
+            other => self.log.text(&other.to_string()),
         };
         self.log.push(id, Event::Struck(text), false);
     }
@@ -377,6 +402,7 @@ impl Layer {
                 }
                 Deferred::Cancel(process) => self.signal(Signal::Cancel(process)),
                 Deferred::Drop => self.signal(Signal::Drop),
+                Deferred::Errand(errand, ticket) => self.signal(Signal::Errand(errand, ticket)),
             }
         }
     }

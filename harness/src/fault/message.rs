@@ -127,6 +127,11 @@ pub fn role(application_name: &str) -> &str {
     }
 }
 
+/// The pid in a BackendKeyData.
+pub(super) fn backend_pid(payload: &[u8]) -> Option<i32> {
+    word(payload).map(u32::cast_signed)
+}
+
 /// The kind of a message from the client.
 pub fn frontend(tag: u8, payload: &[u8]) -> Cow<'static, str> {
     Cow::Borrowed(match tag {
@@ -188,9 +193,17 @@ pub fn backend(tag: u8, payload: &[u8]) -> Cow<'static, str> {
     })
 }
 
+/// How much of a text is read: what a message is about stands at its beginning.
+const READ_BYTES: usize = 128;
+
 fn text(bytes: &[u8]) -> &str {
+    let bytes = &bytes[..bytes.len().min(READ_BYTES)];
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    std::str::from_utf8(&bytes[..end]).unwrap_or_default()
+    match std::str::from_utf8(&bytes[..end]) {
+        Ok(text) => text,
+        // The cut may have gone through a character.
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+    }
 }
 
 fn code(payload: &[u8]) -> &str {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::log::Way;
 use crate::world::{Server, Silence};
 
 /// A place in the traffic of a run: one message of one connection.
@@ -112,6 +113,48 @@ pub enum Act {
     Kill,
     /// Somebody drops the pipeline from another process while the run goes on.
     Drop,
+    /// The server answers a statement with this error. True on the server: in the statement's place it gets one
+    /// that raises the SQLSTATE, so that it has not run the statement, and its transaction has failed. It
+    /// strikes before a simple query is sent, and before the Parse of a COPY, which has no parameters and
+    /// gives no rows, as the statement that raises. Another Parse cannot be replaced: its Bind or its
+    /// description would not fit.
+    Error {
+        /// Its SQLSTATE: five digits and capital letters.
+        sqlstate: String,
+    },
+    /// A server crashes, and comes back with what was durable. Until it is down the connection at whose message
+    /// it strikes waits; until it is back it refuses connections.
+    Crash {
+        /// Which server.
+        server: Server,
+    },
+    /// An operator ends the session at whose message it strikes (`pg_terminate_backend`). The session has to
+    /// have named its backend, so there is nothing to end before `BackendKeyData` is there.
+    Terminate,
+}
+
+/// A message that has passed: the last thing that happened before an await.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passed {
+    /// Which way it went.
+    pub way: Way,
+    /// Which message.
+    pub point: Point,
+}
+
+/// An await of a process: its future was polled and was not ready. Named by what had happened until then, so
+/// that it means the same after an edit elsewhere in the code.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Await {
+    /// The process whose future it is: `run`, `drop`, `last drop`, …
+    pub process: String,
+    /// The last message of that process before; `None` before its first.
+    #[serde(default)]
+    pub after: Option<Passed>,
+    /// The how-many-eth await since that message, from 1.
+    pub nth: u32,
 }
 
 /// Where or when it strikes.
@@ -125,10 +168,26 @@ pub enum At {
         /// On which side of it.
         when: When,
     },
-    /// When the run's future has been polled so many times.
-    Poll(u64),
-    /// So long after the run began.
-    Time(Duration),
+    /// At an await of a process.
+    Await(Await),
+    /// When a process has run so long.
+    Time {
+        /// Which process.
+        process: String,
+        /// How long.
+        after: Duration,
+    },
+}
+
+impl At {
+    /// The process in which it strikes.
+    pub fn process(&self) -> &str {
+        match self {
+            At::Message { point, .. } => &point.process,
+            At::Await(at) => &at.process,
+            At::Time { process, .. } => process,
+        }
+    }
 }
 
 /// One thing that strikes.
@@ -193,9 +252,27 @@ impl std::fmt::Display for Fault {
     }
 }
 
-impl std::fmt::Display for Strike {
+impl std::fmt::Display for Await {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.act {
+        let Await { process, after, nth } = self;
+        write!(f, "await {nth}")?;
+        match after {
+            Some(Passed {
+                way: Way::Sent,
+                point,
+            }) => write!(f, " after sending {point}"),
+            Some(Passed {
+                way: Way::Received,
+                point,
+            }) => write!(f, " after {point} had come"),
+            None => write!(f, " of {process}, before any message"),
+        }
+    }
+}
+
+impl std::fmt::Display for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
             Act::Fault {
                 fault,
                 scope,
@@ -208,11 +285,21 @@ impl std::fmt::Display for Strike {
                 if *persistence == Persistence::FromThenOn {
                     f.write_str(" from then on")?;
                 }
+                Ok(())
             }
-            Act::Cancel => f.write_str("cancel")?,
-            Act::Kill => f.write_str("kill")?,
-            Act::Drop => f.write_str("drop")?,
+            Act::Cancel => f.write_str("cancel"),
+            Act::Kill => f.write_str("kill"),
+            Act::Drop => f.write_str("drop"),
+            Act::Error { sqlstate } => write!(f, "error {sqlstate}"),
+            Act::Crash { server } => write!(f, "crash of the {server}"),
+            Act::Terminate => f.write_str("terminate"),
         }
+    }
+}
+
+impl std::fmt::Display for Strike {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.act)?;
         match &self.at {
             At::Message {
                 point,
@@ -226,8 +313,8 @@ impl std::fmt::Display for Strike {
                 point,
                 when: When::BeforeDelivery,
             } => write!(f, " before the delivery of {point}"),
-            At::Poll(k) => write!(f, " after poll {k}"),
-            At::Time(after) => write!(f, " after {after:?}"),
+            At::Await(at) => write!(f, " at {at}"),
+            At::Time { process, after } => write!(f, " after {after:?} of {process}"),
         }
     }
 }

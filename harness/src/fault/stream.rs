@@ -10,6 +10,7 @@ use leftover_wire::dial::{BoxedStream, Dial};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::conn::{Conn, Gate};
+use super::errand::Ticket;
 use super::layer::{Admission, Layer, ProcessId, Reach};
 use super::plan::Fault;
 use crate::log::Event;
@@ -94,6 +95,14 @@ impl<L: Link> Reach for Shared<L> {
         self.change(|conn| {
             conn.gate = Gate::Held;
             conn.end();
+        });
+    }
+
+    fn resume(&self, ticket: Ticket) {
+        self.change(|conn| {
+            if conn.waits_for == Some(ticket) {
+                conn.waits_for = None;
+            }
         });
     }
 }

@@ -13,12 +13,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::State;
 
-/// How the server sees its peer's end.
+/// How a connection ended for the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     Fin,
     Rst,
     Terminate,
+    /// The server ended it.
+    Server,
 }
 
 /// The server's side of one connection.
@@ -64,6 +66,23 @@ impl Peer {
         self.output.push(tag);
         self.output.extend_from_slice(&length.to_be_bytes());
         self.output.extend_from_slice(payload);
+    }
+
+    /// Ends this backend if it has that pid.
+    pub fn terminate(&mut self, pid: i32) {
+        if self.pid == pid && self.alive() {
+            self.reply(
+                b'E',
+                b"SFATAL\0C57P01\0Mterminating connection due to administrator command\0\0",
+            );
+            self.crash();
+        }
+    }
+
+    /// Ends this backend without a word.
+    pub fn crash(&mut self) {
+        self.leave(Left::Server);
+        self.waker.take().into_iter().for_each(Waker::wake);
     }
 
     fn leave(&mut self, how: Left) {
@@ -122,7 +141,12 @@ impl Peer {
         self.reply(b'Z', b"I");
     }
 
-    fn answer(&mut self, tag: &str) {
+    fn answer(&mut self, sql: &str, tag: &str) {
+        if let Some((_, raised)) = sql.split_once("RAISE EXCEPTION USING ERRCODE='") {
+            self.reply(b'E', format!("SERROR\0C{}\0Mraised\0\0", &raised[..5]).as_bytes());
+            self.reply(b'Z', b"I");
+            return;
+        }
         match tag {
             "BEGIN" => self.state = "idle in transaction",
             "COMMIT" => self.state = "idle",
@@ -185,14 +209,15 @@ impl AsyncRead for FakeLink {
 impl AsyncWrite for FakeLink {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let mut peer = self.peer.lock().expect("no panic");
-        if matches!(peer.silent, Some(Silence::ToServer | Silence::Both)) {
+        let nobody_reads = matches!(peer.silent, Some(Silence::ToServer | Silence::Both));
+        if nobody_reads || peer.left == Some(Left::Server) {
             return Poll::Ready(Ok(data.len()));
         }
         peer.input.extend_from_slice(data);
         for sql in peer.take() {
             let mut server = self.server.lock().expect("no panic");
             let tag = server.execute(&sql);
-            peer.answer(&tag);
+            peer.answer(&sql, &tag);
         }
         if let Some(waker) = peer.waker.take() {
             waker.wake();

@@ -29,6 +29,7 @@ pub struct State {
     pub slots: Vec<SlotSeen>,
     pub publications: Vec<String>,
     pub rows: Vec<Row>,
+    pub down: bool,
 }
 
 impl State {
@@ -44,6 +45,13 @@ impl State {
             ["CREATE_REPLICATION_SLOT", name, ..]
             | ["SELECT", "pg_create_logical_replication_slot", name, ..] => {
                 self.slots.push(slot(name));
+            }
+            ["SELECT", "pg_terminate_backend", pid] => {
+                for peer in &self.peers {
+                    peer.lock()
+                        .expect("no panic")
+                        .terminate(pid.parse().expect("a pid"));
+                }
             }
             ["SELECT", "pg_drop_replication_slot", name] => self.slots.retain(|known| known.name != name),
             _ => {}
@@ -137,7 +145,12 @@ impl World for FakeWorld {
     fn dial(&self, server: Server) -> impl Future<Output = io::Result<FakeLink>> + Send + 'static {
         let server = self.servers[server as usize].clone();
         let no_silence = self.no_silence.clone();
-        async move { Ok(FakeLink::open(&server, no_silence.load(Ordering::SeqCst))) }
+        async move {
+            if server.lock().expect("no panic").down {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            Ok(FakeLink::open(&server, no_silence.load(Ordering::SeqCst)))
+        }
     }
 
     async fn reset(&self) -> Result<(), WorldError> {
@@ -174,7 +187,18 @@ impl World for FakeWorld {
             .count())
     }
 
-    async fn crash_and_restart(&self, _: Server) -> Result<(), WorldError> {
+    async fn crash(&self, server: Server) -> Result<(), WorldError> {
+        let mut state = self.server(server);
+        state.down = true;
+        for peer in &state.peers {
+            peer.lock().expect("no panic").crash();
+        }
+        Ok(())
+    }
+
+    async fn restart(&self, server: Server) -> Result<(), WorldError> {
+        self.clock_sleep(SECOND / 5).await;
+        self.server(server).down = false;
         Ok(())
     }
 }

@@ -17,6 +17,8 @@ pub enum Fault {
     Nothing,
     /// It keeps its session when it ends, in any way.
     KeepsSession,
+    /// It keeps its session when it does not complete.
+    KeepsWhenStopped,
     /// It opens a session for each partition and keeps them until the end.
     Grows,
     /// Its drop leaves the publication and says that it did not.
@@ -29,6 +31,7 @@ pub enum Fault {
 
 pub struct Toy {
     fault: Fault,
+    partitions: u32,
     kept: Mutex<Vec<Session>>,
 }
 
@@ -40,9 +43,15 @@ pub fn startup(role: &str) -> Startup {
 }
 
 impl Toy {
+    /// A toy with four partitions.
     pub fn boxed(fault: Fault) -> Box<dyn Pipeline> {
+        Toy::of_partitions(fault, 4)
+    }
+
+    pub fn of_partitions(fault: Fault, partitions: u32) -> Box<dyn Pipeline> {
         Box::new(Toy {
             fault,
+            partitions,
             kept: Mutex::default(),
         })
     }
@@ -52,6 +61,22 @@ impl Toy {
     }
 
     async fn load(&self, env: Env) -> Result<RunReport, PipelineError> {
+        if self.fault != Fault::KeepsWhenStopped {
+            return self.copy(env).await;
+        }
+        let opened = env.target.session(&startup("holder")).await;
+        let mut holder = opened.map_err(PipelineError::new)?;
+        holder.query("BEGIN").await.map_err(PipelineError::new)?;
+        self.keep(holder);
+        let copied = self.copy(env).await?;
+        let kept = std::mem::take(&mut *self.kept.lock().expect("no panic"));
+        for session in kept {
+            let _end = session.close().await;
+        }
+        Ok(copied)
+    }
+
+    async fn copy(&self, env: Env) -> Result<RunReport, PipelineError> {
         let mut control = env
             .source
             .session(&startup("control"))
@@ -77,7 +102,7 @@ impl Toy {
             holder.query("BEGIN").await.map_err(PipelineError::new)?;
             self.keep(holder);
         }
-        for _ in 0..4 {
+        for _ in 0..self.partitions {
             let mut worker = env
                 .source
                 .session(&startup("worker"))
@@ -91,16 +116,15 @@ impl Toy {
                 return Err(PipelineError("a worker's end is unknown".to_owned()));
             }
         }
-        let kept = std::mem::take(&mut *self.kept.lock().expect("no panic"));
-        if self.fault == Fault::KeepsSession {
-            *self.kept.lock().expect("no panic") = kept;
+        if self.fault == Fault::Grows {
+            self.kept.lock().expect("no panic").clear();
         }
         if control.close().await != Closed::Released {
             return Err(PipelineError("the control session's end is unknown".to_owned()));
         }
         Ok(RunReport {
-            partitions: 4,
-            rows: 4,
+            partitions: self.partitions as usize,
+            rows: self.partitions.into(),
         })
     }
 
@@ -155,9 +179,10 @@ impl Pipeline for Toy {
     fn budget(&self) -> Budget {
         Budget {
             source_sessions: 3,
-            target_sessions: 0,
+            target_sessions: 1,
             drop_sessions: 1,
             slot_creation: Duration::from_secs(10),
+            closing: Duration::ZERO,
         }
     }
 

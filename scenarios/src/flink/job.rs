@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use leftover_core::connection::{Connector as _, Session as _};
+use leftover_harness::config::Config;
 use leftover_harness::pipeline::{Budget, DropReport, Ours, Pipeline, PipelineError, RunReport, TablePair};
 use leftover_harness::process::Env;
 use leftover_wire::session::Session;
 
 use super::context::{Connections, Context, Jdbc};
-use crate::fixture::{PARTITIONS, TABLES};
+use crate::fixture;
 use crate::partition::{Partition, drop_slot, startup};
 
 /// The slot of the stream that follows.
@@ -59,14 +60,16 @@ impl Heap {
 
 /// Flink: the job, and the process that runs it.
 pub struct Flink {
+    config: Config,
     connections: Connections,
     heap: Heap,
 }
 
 impl Flink {
-    /// A Flink that makes connections in this way.
-    pub fn new(connections: Connections) -> Self {
+    /// A Flink that reads the tables of `config` and makes connections in this way.
+    pub fn new(config: &Config, connections: Connections) -> Self {
         Flink {
+            config: config.clone(),
             connections,
             heap: Heap::default(),
         }
@@ -78,7 +81,7 @@ impl Flink {
         let mut sink = opened.map_err(PipelineError::new)?;
         let mut context = Context::new(self.connections, &env, &self.heap);
         let mut rows = 0;
-        for split in Partition::all() {
+        for split in Partition::all(&self.config) {
             context.configure().await?;
             rows += context.read(split, &mut sink).await?;
             context.end_of_split().await?;
@@ -86,7 +89,7 @@ impl Flink {
         context.close().await;
         let _end = sink.close().await;
         Ok(RunReport {
-            partitions: PARTITIONS,
+            partitions: fixture::partitions(&self.config),
             rows,
         })
     }
@@ -95,7 +98,8 @@ impl Flink {
     async fn prepare(&self, env: &Env) -> Result<(), PipelineError> {
         let opened = env.source.session(&startup("flink/enumerator", &[])).await;
         let mut session = opened.map_err(PipelineError::new)?;
-        let publication = format!("CREATE PUBLICATION {PUBLICATION} FOR TABLE public.orders, public.lines");
+        let tables = fixture::tables(&self.config).join(", ");
+        let publication = format!("CREATE PUBLICATION {PUBLICATION} FOR TABLE {tables}");
         session.query(&publication).await.map_err(PipelineError::new)?;
         let slot = format!("SELECT pg_create_logical_replication_slot('{SLOT}', 'pgoutput')");
         session.query(&slot).await.map_err(PipelineError::new)?;
@@ -145,14 +149,15 @@ impl Pipeline for Flink {
             target_sessions: 1,
             drop_sessions: 1,
             slot_creation: Duration::from_secs(60),
+            closing: Duration::ZERO,
         }
     }
 
     fn tables(&self) -> Vec<TablePair> {
-        let pair = |table: &str| TablePair {
-            source: table.to_owned(),
-            target: table.to_owned(),
+        let pair = |table: String| TablePair {
+            source: table.clone(),
+            target: table,
         };
-        TABLES.into_iter().map(pair).collect()
+        fixture::tables(&self.config).into_iter().map(pair).collect()
     }
 }

@@ -16,9 +16,10 @@
 pub mod context;
 pub mod job;
 
-use leftover_harness::fault::plan::Plan;
+use leftover_harness::config::Config;
 use leftover_harness::pipeline::Pipeline;
 use leftover_harness::scenario::{Expect, Scenario};
+use leftover_harness::space::Family;
 
 use crate::fixture;
 use context::Connections;
@@ -30,12 +31,13 @@ pub(crate) fn scenario() -> Scenario {
         name: "flink-2980",
         about: "Flink CDC: the number of connections grows with the number of snapshot splits",
         expect: Expect::Caught,
-        source: fixture::SOURCE.to_owned(),
-        target: fixture::TARGET.to_owned(),
+        source: fixture::source,
+        target: fixture::target,
         build: buggy,
         beside: None,
         blocker: None,
-        plan: |_, _| Plan::calm(),
+        families: &[Family::Calm],
+        region: |_| true,
     }
 }
 
@@ -50,10 +52,10 @@ pub(crate) fn scenario_mended() -> Scenario {
     }
 }
 
-fn buggy() -> Box<dyn Pipeline> {
-    Box::new(Flink::new(Connections::PerSplit))
+fn buggy(config: &Config) -> Box<dyn Pipeline> {
+    Box::new(Flink::new(config, Connections::PerSplit))
 }
 
-fn mended() -> Box<dyn Pipeline> {
-    Box::new(Flink::new(Connections::Guarded))
+fn mended(config: &Config) -> Box<dyn Pipeline> {
+    Box::new(Flink::new(config, Connections::Guarded))
 }

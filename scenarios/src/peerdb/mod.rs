@@ -16,9 +16,10 @@
 pub mod worker;
 pub mod workflow;
 
-use leftover_harness::fault::plan::{Act, At, Plan};
+use leftover_harness::config::Config;
 use leftover_harness::pipeline::Pipeline;
-use leftover_harness::scenario::{Draw, Expect, Recon, Scenario};
+use leftover_harness::scenario::{Boundary, Expect, Scenario};
+use leftover_harness::space::Family;
 
 use crate::fixture;
 use workflow::{CLONE, PeerDb, Release};
@@ -29,12 +30,13 @@ pub(crate) fn scenario() -> Scenario {
         name: "peerdb-2162",
         about: "PeerDB: DROP MIRROR during the initial load leaves the slot's connection open",
         expect: Expect::Caught,
-        source: fixture::SOURCE.to_owned(),
-        target: fixture::TARGET.to_owned(),
+        source: fixture::source,
+        target: fixture::target,
         build: buggy,
         beside: None,
         blocker: None,
-        plan: drop_while_cloning,
+        families: &[Family::Drop],
+        region: while_cloning,
     }
 }
 
@@ -49,18 +51,15 @@ pub(crate) fn scenario_mended() -> Scenario {
     }
 }
 
-fn buggy() -> Box<dyn Pipeline> {
-    Box::new(PeerDb::new(Release::AfterSuccess))
+fn buggy(config: &Config) -> Box<dyn Pipeline> {
+    Box::new(PeerDb::new(config, Release::AfterSuccess))
 }
 
-fn mended() -> Box<dyn Pipeline> {
-    Box::new(PeerDb::new(Release::Deferred))
+fn mended(config: &Config) -> Box<dyn Pipeline> {
+    Box::new(PeerDb::new(config, Release::Deferred))
 }
 
 /// DROP MIRROR while a partition is copied.
-fn drop_while_cloning(draw: &mut Draw, recon: &Recon) -> Plan {
-    let at = draw.boundary(recon, |boundary| {
-        boundary.point.role == CLONE && boundary.point.message.starts_with("Query")
-    });
-    Plan::one(at.unwrap_or(At::Poll(1)), Act::Drop)
+fn while_cloning(boundary: &Boundary) -> bool {
+    boundary.actor.role == CLONE && boundary.message.starts_with("Query")
 }

@@ -35,21 +35,24 @@ pub struct Flow {
 }
 
 impl SnapshotWorker {
-    /// Activity *SetupReplication*: a publication, and a slot on a connection of its own, which stays open to
+    /// Activity *SetupReplication*: a publication of `tables`, and a slot on a connection of its own, which stays open to
     /// keep the exported snapshot. The map has the only handle. Returns the snapshot's name.
     ///
     /// # Errors
     /// When a connection fails.
-    pub async fn setup_replication(&self, env: &Env, flow: Flow) -> Result<String, PipelineError> {
+    pub async fn setup_replication(
+        &self,
+        env: &Env,
+        flow: Flow,
+        tables: &[String],
+    ) -> Result<String, PipelineError> {
         let mut connector = env
             .source
             .session(&startup("peerdb/flow/connector", &[]))
             .await
             .map_err(PipelineError::new)?;
-        let publication = format!(
-            "CREATE PUBLICATION {} FOR TABLE public.orders, public.lines",
-            flow.publication
-        );
+        let tables = tables.join(", ");
+        let publication = format!("CREATE PUBLICATION {} FOR TABLE {tables}", flow.publication);
         connector.query(&publication).await.map_err(PipelineError::new)?;
         // Nobody must end this connection while partitions import its snapshot.
         let no_limits = [

@@ -6,13 +6,14 @@ use std::sync::Mutex;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, Either, select, try_join3};
+use futures_util::future::{BoxFuture, Either, select, try_join_all};
 use leftover_core::connection::{Connector as _, Session as _};
+use leftover_harness::config::Config;
 use leftover_harness::pipeline::{Budget, DropReport, Ours, Pipeline, PipelineError, RunReport, TablePair};
 use leftover_harness::process::Env;
 
 use super::worker::{Flow, SnapshotWorker};
-use crate::fixture::{PARTITIONS, TABLES};
+use crate::fixture;
 use crate::partition::{Partition, drop_slot, startup};
 
 /// The `application_name` of partition workers.
@@ -35,15 +36,17 @@ pub enum Release {
 
 /// PeerDB: the workflow engine, and the snapshot worker process.
 pub struct PeerDb {
+    config: Config,
     release: Release,
     worker: SnapshotWorker,
     cancel: CancelRequest,
 }
 
 impl PeerDb {
-    /// A PeerDB that releases in this way.
-    pub fn new(release: Release) -> Self {
+    /// A PeerDB that clones the tables of `config` and releases in this way.
+    pub fn new(config: &Config, release: Release) -> Self {
         PeerDb {
+            config: config.clone(),
             release,
             worker: SnapshotWorker::default(),
             cancel: CancelRequest::default(),
@@ -51,7 +54,8 @@ impl PeerDb {
     }
 
     async fn snapshot_workflow(&self, env: Env) -> Result<RunReport, PipelineError> {
-        let snapshot = self.worker.setup_replication(&env, FLOW).await?;
+        let tables = fixture::tables(&self.config);
+        let snapshot = self.worker.setup_replication(&env, FLOW, &tables).await?;
         let cloned = self.clone_tables(&env, &snapshot).await;
         match self.release {
             Release::AfterSuccess => {
@@ -68,18 +72,15 @@ impl PeerDb {
 
     /// Waits for the partition workers, or for the cancel request: then the children are cancelled too.
     async fn clone_tables(&self, env: &Env, snapshot: &str) -> Result<RunReport, PipelineError> {
-        let queue = Mutex::new(Partition::all().into());
-        let child = || clone_partitions(env, snapshot, &queue);
-        let children = pin!(try_join3(child(), child(), child()));
+        let queue = Mutex::new(Partition::all(&self.config).into());
+        let children = (0..self.config.workers).map(|_| clone_partitions(env, snapshot, &queue));
+        let children = pin!(try_join_all(children));
         match select(pin!(self.cancel.received()), children).await {
             Either::Left(((), _)) => Err(PipelineError("the workflow was cancelled".to_owned())),
-            Either::Right((copied, _)) => {
-                let (a, b, c) = copied?;
-                Ok(RunReport {
-                    partitions: PARTITIONS,
-                    rows: a + b + c,
-                })
-            }
+            Either::Right((copied, _)) => Ok(RunReport {
+                partitions: fixture::partitions(&self.config),
+                rows: copied?.into_iter().sum(),
+            }),
         }
     }
 
@@ -186,18 +187,19 @@ impl Pipeline for PeerDb {
 
     fn budget(&self) -> Budget {
         Budget {
-            source_sessions: 5,
-            target_sessions: 3,
+            source_sessions: self.config.workers as usize + 2,
+            target_sessions: self.config.workers as usize,
             drop_sessions: 1,
             slot_creation: Duration::from_secs(60),
+            closing: Duration::ZERO,
         }
     }
 
     fn tables(&self) -> Vec<TablePair> {
-        let pair = |table: &str| TablePair {
-            source: table.to_owned(),
-            target: table.to_owned(),
+        let pair = |table: String| TablePair {
+            source: table.clone(),
+            target: table,
         };
-        TABLES.into_iter().map(pair).collect()
+        fixture::tables(&self.config).into_iter().map(pair).collect()
     }
 }

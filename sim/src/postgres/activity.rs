@@ -51,13 +51,18 @@ pub enum WaitEvent {
     BackendTermination,
     /// The log to be flushed up to where decoding reads.
     WalSenderWaitForWal,
+    /// A streaming walsender's data to find room.
+    WalSenderWriteData,
 }
 
 impl WaitEvent {
     /// `wait_event_type`.
     pub fn class(self) -> &'static str {
         match self {
-            WaitEvent::ClientRead | WaitEvent::ClientWrite | WaitEvent::WalSenderWaitForWal => "Client",
+            WaitEvent::ClientRead
+            | WaitEvent::ClientWrite
+            | WaitEvent::WalSenderWaitForWal
+            | WaitEvent::WalSenderWriteData => "Client",
             WaitEvent::LockRelation | WaitEvent::LockTransactionId | WaitEvent::LockAdvisory => "Lock",
             WaitEvent::PgSleep => "Timeout",
             WaitEvent::ReplicationSlotDrop | WaitEvent::BackendTermination => "IPC",
@@ -76,6 +81,7 @@ impl WaitEvent {
             WaitEvent::ReplicationSlotDrop => "ReplicationSlotDrop",
             WaitEvent::BackendTermination => "BackendTermination",
             WaitEvent::WalSenderWaitForWal => "WalSenderWaitForWAL",
+            WaitEvent::WalSenderWriteData => "WalSenderWriteData",
         }
     }
 }

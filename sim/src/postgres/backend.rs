@@ -15,7 +15,7 @@ use super::protocol::{
     AuthenticationError, Connection, Method, ReadError, Replication, SessionStartup, Startup, authenticate,
 };
 use super::session::Session;
-use super::settings::{self, Settings};
+use super::settings::{self, Settings, id};
 use super::socket::{Keepalive, Socket};
 use super::sql::error::PgError;
 use super::state::State;
@@ -37,11 +37,7 @@ pub async fn run(shared: Shared, socket: AnySocket) {
         state
             .backends
             .insert(pid, Backend::new(pid, secret, place, Kind::Starting, now));
-        let timeout = state
-            .settings
-            .get("authentication_timeout")
-            .and_then(|s| s.parse().ok())
-            .unwrap_or(60);
+        let timeout = state.limit(const { id("authentication_timeout") }) as u64;
         (pid, state.chooser.clone(), now + Duration::from_secs(timeout))
     };
     let startup = guarded(&shared, pid, limit, connection.read_startup()).await;
@@ -213,8 +209,8 @@ async fn start(process: &mut Process, startup: &SessionStartup, limit: Instant) 
 /// Takes a place among those of its kind (OB-113).
 fn take_place(state: &mut State, pid: i32, kind: Kind) -> Result<(), PgError> {
     let (setting, taken) = match kind {
-        Kind::Walsender => ("max_wal_senders", state.places(Kind::Walsender)),
-        _ => ("max_connections", state.places(Kind::Client)),
+        Kind::Walsender => (const { id("max_wal_senders") }, state.places(Kind::Walsender)),
+        _ => (const { id("max_connections") }, state.places(Kind::Client)),
     };
     let limit = state.limit(setting);
     if taken >= limit {
@@ -255,9 +251,9 @@ fn admit(state: &mut State, pid: i32, startup: &SessionStartup) -> Result<(), Pg
         ));
     }
     let free = state
-        .limit("max_connections")
+        .limit(const { id("max_connections") })
         .saturating_sub(state.places(Kind::Client));
-    if !walsender && !role.superuser && free < state.limit("superuser_reserved_connections") {
+    if !walsender && !role.superuser && free < state.limit(const { id("superuser_reserved_connections") }) {
         let message = "remaining connection slots are reserved for non-replication superuser connections";
         return Err(PgError::fatal("53300", message));
     }
@@ -282,7 +278,8 @@ fn admit(state: &mut State, pid: i32, startup: &SessionStartup) -> Result<(), Pg
         ));
     }
     let mut settings = Settings::new(&state.settings);
-    settings.force("is_superuser", if role.superuser { "on" } else { "off" });
+    let superuser = if role.superuser { "on" } else { "off" };
+    settings.force(const { id("is_superuser") }, superuser);
     for (name, value) in &startup.settings {
         settings
             .start_with(name, value, role.superuser)
@@ -301,21 +298,15 @@ fn admit(state: &mut State, pid: i32, startup: &SessionStartup) -> Result<(), Pg
 }
 
 fn greet(process: &mut Process) {
-    let (secret, reported) = process.with(|backend| {
-        let value = |name: &str| backend.settings.show(name).unwrap_or_default();
-        let reported: Vec<_> = settings::REPORTED
-            .iter()
-            .map(|(name, told)| (*told, value(name)))
-            .collect();
-        (backend.secret, reported)
-    });
-    let authorization = process.with(|backend| backend.role.clone());
     let mut replies = process.client.replies();
-    for (name, value) in &reported {
-        replies.parameter_status(name, value);
+    let state = process.state.borrow();
+    let backend = state.backend_ref(process.pid);
+    for (id, told) in settings::REPORTED {
+        // None of them is a time, so that each is shown as it rests.
+        replies.parameter_status(told, backend.settings.value(*id));
     }
-    replies.parameter_status("session_authorization", &authorization);
-    replies.backend_key_data(process.pid, secret);
+    replies.parameter_status("session_authorization", &backend.role);
+    replies.backend_key_data(process.pid, backend.secret);
 }
 
 impl Process {
@@ -335,12 +326,15 @@ impl Process {
     pub fn apply_socket_options(&mut self) {
         let (idle, interval, count, user_timeout) = self.with(|backend| {
             let s = &backend.settings;
-            let (idle, interval) = (s.time("tcp_keepalives_idle"), s.time("tcp_keepalives_interval"));
+            let (idle, interval) = (
+                s.time(const { id("tcp_keepalives_idle") }),
+                s.time(const { id("tcp_keepalives_interval") }),
+            );
             (
                 idle,
                 interval,
-                s.number("tcp_keepalives_count"),
-                s.time("tcp_user_timeout"),
+                s.number(const { id("tcp_keepalives_count") }),
+                s.time(const { id("tcp_user_timeout") }),
             )
         });
         let keepalive = (idle.is_some() || interval.is_some() || count > 0).then(|| Keepalive {

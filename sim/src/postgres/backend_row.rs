@@ -6,7 +6,7 @@ use std::task::Waker;
 use leftover_core::clock::Instant;
 
 use super::activity::{Activity, ActivityState};
-use super::settings::Settings;
+use super::settings::{Settings, id};
 use super::transaction::Transaction;
 
 /// What kind of backend it is.
@@ -106,7 +106,7 @@ impl Backend {
 
     /// `application_name`.
     pub fn application_name(&self) -> &str {
-        self.settings.get("application_name").unwrap_or_default()
+        self.settings.value(const { id("application_name") })
     }
 
     /// Whether a command runs that a cancel can hit.

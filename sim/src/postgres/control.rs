@@ -6,6 +6,7 @@ use super::activity::ActivityState;
 use super::backend_row::Kind;
 use super::locks::{Keep, LockMode, LockTag};
 use super::protocol::Status;
+use super::settings::id;
 use super::snapshot::Snapshot;
 use super::sql::error::PgError;
 use super::state::State;
@@ -20,9 +21,11 @@ impl State {
         if backend.transaction.is_none() {
             let level = backend
                 .settings
-                .get("default_transaction_isolation")
-                .unwrap_or_default();
-            let read_only = backend.settings.get("default_transaction_read_only") == Some("on");
+                .value(const { id("default_transaction_isolation") });
+            let read_only = backend
+                .settings
+                .value(const { id("default_transaction_read_only") })
+                == "on";
             let transaction = Transaction::new(Block::Implicit, now, Isolation::parse(level), read_only);
             backend.transaction = Some(transaction);
             backend.local_xid += 1;
@@ -111,8 +114,10 @@ impl State {
         transaction.statement = None;
         let (xid, exported) = (transaction.xid, transaction.exported.clone());
         if let Some(xid) = xid {
+            let record = self.wal_end();
             self.log.finish(xid, commit);
             self.write_wal(if commit { 48 } else { 40 });
+            self.log_end(pid, xid, commit, record);
         }
         for name in exported {
             if let Some(exported) = self.exported.get_mut(&name) {

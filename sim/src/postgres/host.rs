@@ -19,10 +19,11 @@ use super::sql::host::{ColumnDefault, Host, InsertOutcome, Interrupt, OnConflict
 use super::sql::names;
 use super::sql::value::Value;
 use super::state::State;
+use super::storing::Sources;
 use super::transaction::Isolation;
 use super::tuples::{at_positions, value_at};
 use super::waits::Wait;
-use super::xid::{INVALID_XID, Xid};
+use super::xid::INVALID_XID;
 
 /// Where a scan for writing puts the number of the leaf in a block number.
 const LEAF_SHIFT: u32 = 22;
@@ -34,6 +35,8 @@ pub struct StatementHost<'a> {
     /// The backend.
     pub pid: i32,
     memo: &'a mut Memo,
+    /// What the log needs to know of the tables that were written to.
+    pub(super) sources: Sources,
 }
 
 type Answer<T> = Result<T, Interrupt<Wait>>;
@@ -41,7 +44,12 @@ type Answer<T> = Result<T, Interrupt<Wait>>;
 impl<'a> StatementHost<'a> {
     /// The server for a statement.
     pub fn new(state: &'a mut State, pid: i32, memo: &'a mut Memo) -> Self {
-        Self { state, pid, memo }
+        Self {
+            state,
+            pid,
+            memo,
+            sources: Sources::new(),
+        }
     }
 
     /// The tables that hold the rows of `relation`: itself, or its leaves.
@@ -190,17 +198,6 @@ impl<'a> StatementHost<'a> {
         let detail = format!("Key ({})=({}) already exists.", keys.join(", "), shown.join(", "));
         let message = format!("duplicate key value violates unique constraint \"{name}\"");
         PgError::new("23505", message).with_detail(detail)
-    }
-
-    fn store(&mut self, store: &Relation, xid: Xid, values: Vec<Value>) -> Ctid {
-        self.state.write_wal(64);
-        let rows_per_block = self.state.options.rows_per_block;
-        let (database, _) = self.state.database_mut(self.pid);
-        let heap = database
-            .heaps
-            .entry(store.filenode)
-            .or_insert_with(|| super::heap::Heap::new(rows_per_block));
-        heap.insert(xid, values.into())
     }
 }
 
@@ -354,7 +351,7 @@ impl Host for StatementHost<'_> {
                     })
                 }
                 None => {
-                    self.store(&store, xid, row);
+                    self.store(&store, xid, row, None);
                 }
             }
         }
@@ -387,17 +384,15 @@ impl Host for StatementHost<'_> {
             }
         }
         let xid = self.state.writing_xid(self.pid);
+        let mut leaving = Vec::with_capacity(changes.len());
         for (leaf, place, ..) in &changes {
-            let filenode = stores[*leaf].filenode;
-            if let Some(heap) = self.state.database_mut(self.pid).0.heaps.get_mut(&filenode) {
-                heap.end(*place, xid);
-            }
+            leaving.push(self.end(&stores[*leaf], *place, xid));
         }
-        for (_, _, store, row) in changes {
+        for ((leaf, _, store, row), old) in changes.into_iter().zip(leaving) {
             if let Some((index, _)) = self.conflict(&store, &row, &[])? {
                 return Err(self.violation(&store, index, &row).into());
             }
-            self.store(&store, xid, row);
+            self.store(&store, xid, row, old.map(|old| (&stores[leaf], old)));
         }
         Ok(())
     }
@@ -420,11 +415,7 @@ impl Host for StatementHost<'_> {
         }
         let xid = self.state.writing_xid(self.pid);
         for (leaf, place) in places {
-            self.state.write_wal(56);
-            let filenode = stores[leaf].filenode;
-            if let Some(heap) = self.state.database_mut(self.pid).0.heaps.get_mut(&filenode) {
-                heap.end(place, xid);
-            }
+            self.remove(&stores[leaf], place, xid);
         }
         Ok(())
     }

@@ -42,6 +42,8 @@ pub struct Timings {
     pub statement: Range<Duration>,
     /// Producing or storing one chunk of COPY data.
     pub copy_chunk: Range<Duration>,
+    /// Decoding one chunk of the log for a stream.
+    pub decode: Range<Duration>,
     /// From an exit's cause to the abort of its transaction and the release of what it held.
     pub notice: Range<Duration>,
     /// From that release to leaving `pg_stat_activity`, and from there to the free place and the FIN.
@@ -62,6 +64,7 @@ impl Default for Timings {
             start: us(500)..us(3_000),
             statement: us(30)..us(300),
             copy_chunk: us(20)..us(150),
+            decode: us(20)..us(150),
             notice: us(100)..us(4_000),
             exit: us(200)..us(15_000),
             cancel: us(300)..us(5_000),

@@ -17,6 +17,7 @@ use super::any_socket::AnySocket;
 use super::backend_row::Backend;
 use super::locks::{LockMode, LockTag};
 use super::protocol::{Connection, Frontend};
+use super::settings::{Id, id};
 use super::socket::{Peer, Socket};
 use super::sql::error::PgError;
 use super::state::State;
@@ -41,6 +42,8 @@ pub struct Process {
     pub chooser: Chooser,
     /// After a cancelled write found slack in the kernel's buffers: what is unsent does not block (OB-72).
     pub(super) slack: Option<bool>,
+    /// Both sides have said CopyDone in a stream: a later one on this connection ends at once (OB-91).
+    pub(super) streamed: bool,
 }
 
 /// The errors that interrupts raise.
@@ -78,6 +81,7 @@ impl Process {
             timers,
             chooser,
             slack: None,
+            streamed: false,
         }
     }
 
@@ -87,8 +91,8 @@ impl Process {
     }
 
     /// A setting that is a time.
-    pub fn time_setting(&self, name: &str) -> Option<Duration> {
-        self.with(|backend| backend.settings.time(name))
+    pub fn time_setting(&self, id: Id) -> Option<Duration> {
+        self.with(|backend| backend.settings.time(id))
     }
 
     /// Looks at what others want of this backend; `running` while a cancel can hit.
@@ -119,7 +123,7 @@ impl Process {
             if self.client.socket().peer() != Peer::Open {
                 return Err(Stop::Exit(Exit::Silent));
             }
-            let interval = self.time_setting("client_connection_check_interval");
+            let interval = self.time_setting(const { id("client_connection_check_interval") });
             self.timers.check_client = interval.map(|after| now + after);
         }
         if self.timers.statement.is_some_and(|at| at <= now) {
@@ -271,8 +275,10 @@ impl Process {
     async fn wait_for_lock(&mut self, wait: Wait, tag: LockTag) -> Step<()> {
         let pid = self.pid;
         let start = self.timers.now();
-        let timeout = self.time_setting("lock_timeout").map(|after| start + after);
-        let mut deadlock = self.time_setting("deadlock_timeout").map(|after| start + after);
+        let timeout = self.time_setting(const { id("lock_timeout") });
+        let timeout = timeout.map(|after| start + after);
+        let deadlock = self.time_setting(const { id("deadlock_timeout") });
+        let mut deadlock = deadlock.map(|after| start + after);
         loop {
             let until = [timeout, deadlock].into_iter().flatten().min();
             let mut deadlock_due = false;

@@ -168,25 +168,74 @@ pub const DEFINITIONS: &[Definition] = &[
     def("work_mem", "4096", Kind::Number, Context::User),
 ];
 
+/// A setting, by its place among [`DEFINITIONS`]: what is looked up at every statement is found without
+/// comparing names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id(u8);
+
+impl Id {
+    /// The setting's definition.
+    pub fn definition(self) -> &'static Definition {
+        &DEFINITIONS[usize::from(self.0)]
+    }
+}
+
+/// The setting of this name, for names that the code itself has: `const { id("lock_timeout") }`.
+///
+/// # Panics
+/// When there is no such setting: in a constant that is an error of the compiler.
+pub const fn id(name: &str) -> Id {
+    let mut place = 0;
+    while place < DEFINITIONS.len() {
+        if same(DEFINITIONS[place].name.as_bytes(), name.as_bytes()) {
+            return Id(place as u8);
+        }
+        place += 1;
+    }
+    panic!("there is no setting of this name")
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// The setting of this name, which is matched without regard to case.
+pub fn find(name: &str) -> Option<Id> {
+    let find = |name: &str| DEFINITIONS.binary_search_by(|d| d.name.cmp(name)).ok();
+    let place = find(name).or_else(|| find(&name.to_ascii_lowercase()))?;
+    u8::try_from(place).ok().map(Id)
+}
+
 /// The definition of a setting, whose name is matched without regard to case.
 pub fn definition(name: &str) -> Option<&'static Definition> {
-    let find = |name: &str| DEFINITIONS.binary_search_by(|d| d.name.cmp(name)).ok();
-    let index = find(name).or_else(|| find(&name.to_ascii_lowercase()))?;
-    Some(&DEFINITIONS[index])
+    find(name).map(Id::definition)
 }
 
 /// The settings that are told to the client when they change (`GUC_REPORT`), as clients know their names.
-pub const REPORTED: &[(&str, &str)] = &[
-    ("application_name", "application_name"),
-    ("client_encoding", "client_encoding"),
-    ("datestyle", "DateStyle"),
-    ("default_transaction_read_only", "default_transaction_read_only"),
-    ("in_hot_standby", "in_hot_standby"),
-    ("integer_datetimes", "integer_datetimes"),
-    ("intervalstyle", "IntervalStyle"),
-    ("is_superuser", "is_superuser"),
-    ("server_encoding", "server_encoding"),
-    ("server_version", "server_version"),
-    ("standard_conforming_strings", "standard_conforming_strings"),
-    ("timezone", "TimeZone"),
+pub const REPORTED: &[(Id, &str)] = &[
+    (id("application_name"), "application_name"),
+    (id("client_encoding"), "client_encoding"),
+    (id("datestyle"), "DateStyle"),
+    (
+        id("default_transaction_read_only"),
+        "default_transaction_read_only",
+    ),
+    (id("in_hot_standby"), "in_hot_standby"),
+    (id("integer_datetimes"), "integer_datetimes"),
+    (id("intervalstyle"), "IntervalStyle"),
+    (id("is_superuser"), "is_superuser"),
+    (id("server_encoding"), "server_encoding"),
+    (id("server_version"), "server_version"),
+    (id("standard_conforming_strings"), "standard_conforming_strings"),
+    (id("timezone"), "TimeZone"),
 ];

@@ -1,10 +1,14 @@
 //! Settings (`GUC`s): what there is, who may set it, and how values read.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
 
 use super::sql::error::PgError;
 
-pub use super::setting_definitions::{Context, DEFINITIONS, Definition, Kind, REPORTED, definition};
+pub use super::setting_definitions::{
+    Context, DEFINITIONS, Definition, Id, Kind, REPORTED, definition, find, id,
+};
 
 /// The unit of a time setting's values at rest, in milliseconds.
 const UNITS: [(&str, u64); 5] = [
@@ -85,57 +89,72 @@ pub fn show(definition: &Definition, value: &str) -> String {
     )
 }
 
+/// Values at rest that are not the built-in ones.
+pub type Values = BTreeMap<Id, Rc<str>>;
+
+/// What a session may set: a setting of the server, or anything with a dot in its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Known(Id),
+    Custom(String),
+}
+
+type Overrides = BTreeMap<Key, Rc<str>>;
+
 /// The settings of one session: the server's values, those of the session, and what a transaction changed.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    base: BTreeMap<&'static str, String>,
-    session: BTreeMap<String, String>,
+    /// What RESET goes back to; shared with the server until the session starts with values of its own.
+    base: Rc<Values>,
+    session: Overrides,
     /// Session values as they were before this transaction's `SET`s.
-    before: Option<BTreeMap<String, String>>,
-    local: BTreeMap<String, String>,
+    before: Option<Overrides>,
+    local: Overrides,
 }
 
 impl Settings {
-    /// Settings that start from these server-wide values (at rest).
-    pub fn new(server: &BTreeMap<&'static str, String>) -> Self {
+    /// Settings that start from these server-wide values.
+    pub fn new(server: &Rc<Values>) -> Self {
         Self {
-            base: server.clone(),
+            base: Rc::clone(server),
             ..Self::default()
         }
     }
 
-    /// The value at rest, or `None` when there is no such setting.
+    fn own(&self, key: &Key) -> Option<&Rc<str>> {
+        self.local.get(key).or_else(|| self.session.get(key))
+    }
+
+    /// The value at rest.
+    pub fn value(&self, id: Id) -> &str {
+        let own = self.own(&Key::Known(id)).or_else(|| self.base.get(&id));
+        own.map_or(id.definition().default, |value| value)
+    }
+
+    /// The value at rest of a setting of any name, or `None` when there is no such setting.
     pub fn get(&self, name: &str) -> Option<&str> {
-        if let Some(value) = self.local.get(name).or_else(|| self.session.get(name)) {
-            return Some(value);
+        match find(name) {
+            Some(id) => Some(self.value(id)),
+            None => self
+                .own(&Key::Custom(name.to_ascii_lowercase()))
+                .map(|value| &**value),
         }
-        let Some(definition) = definition(name) else {
-            let lower = name.to_ascii_lowercase();
-            return self
-                .local
-                .get(&lower)
-                .or_else(|| self.session.get(&lower))
-                .map(String::as_str);
-        };
-        let name = definition.name;
-        let own = self
-            .local
-            .get(name)
-            .or_else(|| self.session.get(name))
-            .or_else(|| self.base.get(name));
-        Some(own.map_or(definition.default, String::as_str))
     }
 
     /// A number at rest; 0 when it is none.
-    pub fn number(&self, name: &str) -> u64 {
-        self.get(name).and_then(|value| value.parse().ok()).unwrap_or(0)
+    pub fn number(&self, id: Id) -> u64 {
+        self.value(id).parse().unwrap_or(0)
     }
 
     /// A time; `None` when it is off.
-    pub fn time(&self, name: &str) -> Option<std::time::Duration> {
-        let seconds = definition(name).is_some_and(|d| d.kind == Kind::Seconds);
-        let value = self.number(name);
-        (value > 0).then(|| std::time::Duration::from_millis(if seconds { value * 1000 } else { value }))
+    pub fn time(&self, id: Id) -> Option<Duration> {
+        let value = self.number(id);
+        let unit = if id.definition().kind == Kind::Seconds {
+            Duration::from_secs
+        } else {
+            Duration::from_millis
+        };
+        (value > 0).then(|| unit(value))
     }
 
     /// As `SHOW` prints it.
@@ -158,22 +177,29 @@ impl Settings {
         local: bool,
         superuser: bool,
     ) -> Result<(), PgError> {
-        let lower = name.to_ascii_lowercase();
-        let definition = match definition(&lower) {
-            Some(definition) => definition,
-            None if lower.contains('.') => {
-                self.keep(lower, value.map(str::to_owned), local);
-                return Ok(());
+        let Some(id) = find(name) else {
+            let lower = name.to_ascii_lowercase();
+            if !lower.contains('.') {
+                return Err(unknown(name));
             }
-            None => return Err(unknown(name)),
+            self.keep(Key::Custom(lower), value.map(Rc::from), local);
+            return Ok(());
         };
+        let value = Self::settable(id, value, superuser)?;
+        self.keep(Key::Known(id), value, local);
+        Ok(())
+    }
+
+    /// The value at rest that this session may give to a setting.
+    fn settable(id: Id, value: Option<&str>, superuser: bool) -> Result<Option<Rc<str>>, PgError> {
+        let definition = id.definition();
         match definition.context {
             Context::User => {}
             Context::Superuser if superuser => {}
             Context::Superuser => {
                 return Err(PgError::new(
                     "42501",
-                    format!("permission denied to set parameter \"{lower}\""),
+                    format!("permission denied to set parameter \"{}\"", definition.name),
                 ));
             }
             Context::Sighup | Context::Postmaster => {
@@ -184,19 +210,18 @@ impl Settings {
                 };
                 return Err(PgError::new(
                     "55P02",
-                    format!("parameter \"{lower}\" cannot be changed {when}"),
+                    format!("parameter \"{}\" cannot be changed {when}", definition.name),
                 ));
             }
             Context::Internal => {
                 return Err(PgError::new(
                     "55P02",
-                    format!("parameter \"{lower}\" cannot be changed"),
+                    format!("parameter \"{}\" cannot be changed", definition.name),
                 ));
             }
         }
         let value = value.map(|text| parse(definition, text)).transpose()?;
-        self.keep(lower, value, local);
-        Ok(())
+        Ok(value.map(Rc::from))
     }
 
     /// Sets a value from the startup packet: what RESET goes back to.
@@ -204,33 +229,38 @@ impl Settings {
     /// # Errors
     /// As [`Settings::set`].
     pub fn start_with(&mut self, name: &str, value: &str, superuser: bool) -> Result<(), PgError> {
-        self.set(name, Some(value), false, superuser)?;
-        self.before = None;
-        if let Some(definition) = definition(name)
-            && let Some(value) = self.session.remove(definition.name)
-        {
-            self.base.insert(definition.name, value);
+        let Some(id) = find(name) else {
+            return self.set(name, Some(value), false, superuser);
+        };
+        if let Some(value) = Self::settable(id, Some(value), superuser)? {
+            Rc::make_mut(&mut self.base).insert(id, value);
         }
         Ok(())
     }
 
-    /// Sets a value whatever its context: for those that the server itself keeps.
-    pub fn force(&mut self, name: &str, value: &str) {
-        self.session.insert(name.to_owned(), value.to_owned());
+    /// Starts with a value whatever its context: for those that the server itself keeps.
+    pub fn force(&mut self, id: Id, value: &str) {
+        Rc::make_mut(&mut self.base).insert(id, value.into());
     }
 
-    fn keep(&mut self, name: String, value: Option<String>, local: bool) {
+    fn keep(&mut self, key: Key, value: Option<Rc<str>>, local: bool) {
         if local {
-            let value = value.or_else(|| self.base.get(name.as_str()).cloned());
-            let value = value.or_else(|| definition(&name).map(|d| d.default.to_owned()));
-            self.local.insert(name, value.unwrap_or_default());
+            let reset = || match &key {
+                Key::Known(id) => {
+                    let base = self.base.get(id).cloned();
+                    base.unwrap_or_else(|| id.definition().default.into())
+                }
+                Key::Custom(_) => "".into(),
+            };
+            let value = value.unwrap_or_else(reset);
+            self.local.insert(key, value);
             return;
         }
         self.before.get_or_insert_with(|| self.session.clone());
-        self.local.remove(&name);
+        self.local.remove(&key);
         match value {
-            Some(value) => self.session.insert(name, value),
-            None => self.session.remove(&name),
+            Some(value) => self.session.insert(key, value),
+            None => self.session.remove(&key),
         };
     }
 
@@ -245,9 +275,10 @@ impl Settings {
 
     /// Forgets what the session set.
     pub fn reset_all(&mut self) {
-        let keep: Vec<String> = self.session.keys().cloned().collect();
-        for name in keep.into_iter().filter(|name| name != "application_name") {
-            self.keep(name, None, false);
+        let kept = Key::Known(const { id("application_name") });
+        let keys: Vec<Key> = self.session.keys().cloned().collect();
+        for key in keys.into_iter().filter(|key| *key != kept) {
+            self.keep(key, None, false);
         }
     }
 }
@@ -267,7 +298,11 @@ mod tests {
     #[test]
     fn the_definitions_are_in_order_so_that_a_name_is_found() {
         assert!(DEFINITIONS.windows(2).all(|pair| pair[0].name < pair[1].name));
-        assert!(REPORTED.iter().all(|(name, _)| definition(name).is_some()));
+        assert!(
+            DEFINITIONS
+                .iter()
+                .all(|d| find(d.name).is_some_and(|id| id.definition().name == d.name))
+        );
     }
 
     #[test]

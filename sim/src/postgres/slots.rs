@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use leftover_core::clock::Instant;
 use leftover_core::connection::Lsn;
 
 use super::sql::error::PgError;
@@ -39,6 +40,10 @@ pub struct Slot {
     pub restart_lsn: Lsn,
     /// Up to where its client has confirmed; none while it is being created.
     pub confirmed_flush: Option<Lsn>,
+    /// What of that is on disk: a crash goes back to it (OB-101).
+    pub saved: Option<Lsn>,
+    /// When it was last saved.
+    pub saved_at: Instant,
 }
 
 /// All slots, by name.
@@ -92,6 +97,11 @@ impl Slots {
         Ok(())
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// The slot of this name.
     ///
     /// # Errors
@@ -136,11 +146,14 @@ impl Slots {
         changed
     }
 
-    /// After a crash: permanent slots stay, inactive.
+    /// After a crash: permanent slots stay, inactive, as they were last saved.
     pub fn crash(&mut self) {
         self.slots
             .retain(|_, slot| slot.persistence == Persistence::Permanent);
-        self.slots.values_mut().for_each(|slot| slot.active_pid = None);
+        for slot in self.slots.values_mut() {
+            slot.active_pid = None;
+            slot.confirmed_flush = slot.saved;
+        }
     }
 }
 

@@ -12,9 +12,10 @@ use super::catalog::database::Database;
 use super::locks::LockTable;
 use super::options::ServerOptions;
 use super::roles::Role;
-use super::settings::{self, Context};
+use super::settings::{self, Context, Id, Values};
 use super::slots::Slots;
 use super::snapshot::{Snapshot, View};
+use super::wal::ChangeLog;
 use super::xid::{TransactionLog, Xid};
 use crate::chooser::Chooser;
 
@@ -51,7 +52,7 @@ pub struct State {
     /// Its choices.
     pub chooser: Chooser,
     /// Server-wide settings at rest.
-    pub settings: BTreeMap<&'static str, String>,
+    pub settings: Rc<Values>,
     /// Roles by name.
     pub roles: BTreeMap<String, Role>,
     /// Databases by name.
@@ -62,6 +63,8 @@ pub struct State {
     pub locks: LockTable,
     /// Slots.
     pub slots: Slots,
+    /// What slots may need of the log.
+    pub changes: ChangeLog,
     /// Backends by pid, from their place to the end of their exit.
     pub backends: BTreeMap<i32, Backend>,
     /// Exported snapshots by name.
@@ -83,7 +86,7 @@ impl State {
     /// A new server.
     pub fn new(options: ServerOptions, clock: SharedClock, chooser: Chooser) -> Self {
         let mut state = Self {
-            settings: server_settings(&options),
+            settings: Rc::new(server_settings(&options)),
             options: Rc::new(options),
             clock,
             chooser,
@@ -92,6 +95,7 @@ impl State {
             log: TransactionLog::default(),
             locks: LockTable::default(),
             slots: Slots::default(),
+            changes: ChangeLog::default(),
             backends: BTreeMap::new(),
             exported: BTreeMap::new(),
             slot_waiters: Vec::new(),
@@ -150,10 +154,12 @@ impl State {
     }
 
     /// A server-wide number.
-    pub fn limit(&self, name: &str) -> usize {
-        let value =
-            settings::definition(name).map(|d| self.settings.get(d.name).map_or(d.default, String::as_str));
-        value.and_then(|value| value.parse().ok()).unwrap_or(0)
+    pub fn limit(&self, id: Id) -> usize {
+        let value = self
+            .settings
+            .get(&id)
+            .map_or(id.definition().default, |value| value);
+        value.parse().unwrap_or(0)
     }
 
     /// The backend of this pid.
@@ -276,13 +282,13 @@ impl State {
 }
 
 /// The values that a session starts with: those of the configuration file.
-fn server_settings(options: &ServerOptions) -> BTreeMap<&'static str, String> {
-    let mut values = BTreeMap::new();
+fn server_settings(options: &ServerOptions) -> Values {
+    let mut values = Values::new();
     for (name, value) in &options.settings {
-        let definition = settings::definition(name).filter(|d| d.context != Context::Internal);
-        let definition = definition.unwrap_or_else(|| panic!("there is no server setting {name:?}"));
-        let value = settings::parse(definition, value).unwrap_or_else(|error| panic!("{error}"));
-        values.insert(definition.name, value);
+        let id = settings::find(name).filter(|id| id.definition().context != Context::Internal);
+        let id = id.unwrap_or_else(|| panic!("there is no server setting {name:?}"));
+        let value = settings::parse(id.definition(), value).unwrap_or_else(|error| panic!("{error}"));
+        values.insert(id, value.into());
     }
     values
 }

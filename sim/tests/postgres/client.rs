@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use fallible_iterator::FallibleIterator;
 use futures_util::FutureExt as _;
 use leftover_harness::census::SessionSeen;
@@ -17,6 +17,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::said::fields;
 pub use super::said::{Said, code, error};
+
+/// The length of a CopyBothResponse without columns, which `postgres-protocol` does not know.
+const COPY_BOTH: usize = 8;
 
 /// One simulated server and the way to it.
 #[derive(Clone)]
@@ -256,7 +259,13 @@ impl Client {
     /// The next message, or `None` at EOF or a reset.
     pub async fn next(&mut self) -> Option<Said> {
         loop {
-            if let Some(message) = backend::Message::parse(&mut self.input).unwrap() {
+            if self.input.first() == Some(&b'W') && self.input.len() >= COPY_BOTH {
+                self.input.advance(COPY_BOTH);
+                return Some(Said::CopyBoth);
+            }
+            if self.input.first() != Some(&b'W')
+                && let Some(message) = backend::Message::parse(&mut self.input).unwrap()
+            {
                 return Some(self.say(message));
             }
             let Client { link, input, .. } = self;

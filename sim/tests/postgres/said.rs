@@ -19,6 +19,7 @@ pub enum Said {
     Ready(char),
     CopyIn,
     CopyOut,
+    CopyBoth,
     Data(Vec<u8>),
     CopyDone,
     Parameter(String, String),

@@ -1,6 +1,6 @@
 //! SQL through the wire: what a fixture and a mirror say.
 
-use super::client::{Pg, Said, code};
+use super::client::{Pg, Said, code, error};
 
 #[test]
 fn a_session_logs_in_and_runs_sql() {
@@ -167,6 +167,29 @@ fn settings_are_shown_with_their_units_and_reported_when_clients_follow_them() {
 
 /// What the simulated server cannot do is said, never passed over.
 #[test]
+fn a_block_that_raises_fails_the_transaction_with_its_sqlstate_and_no_other_block_runs() {
+    let raise = "DO $$BEGIN RAISE EXCEPTION USING ERRCODE='53100', MESSAGE='could not extend'; END$$";
+    Pg::run(1, |pg| async move {
+        for mut client in [pg.connect().await, pg.walsender("").await] {
+            client.rows("begin").await;
+            let said = client.query(raise).await;
+            let told = ("53100".to_owned(), "could not extend".to_owned());
+            assert_eq!(error(&said), Some(told), "{said:?}");
+            assert_eq!(said.last(), Some(&Said::Ready('E')));
+            assert_eq!(code(&client.query(raise).await).as_deref(), Some("25P02"));
+            client.rows("rollback").await;
+            for other in ["DO $$BEGIN NULL; END$$", "DO 'BEGIN NULL; END'"] {
+                assert_eq!(
+                    code(&client.query(other).await).as_deref(),
+                    Some("0A000"),
+                    "{other}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
 fn what_is_not_supported_is_named() {
     Pg::run(7, |pg| async move {
         let mut client = pg.connect().await;
@@ -183,7 +206,7 @@ fn what_is_not_supported_is_named() {
         }
         let mut walsender = pg.walsender("").await;
         walsender
-            .fails("START_REPLICATION SLOT s LOGICAL 0/0", "0A000")
+            .fails("START_REPLICATION SLOT s PHYSICAL 0/0", "0A000")
             .await;
     });
 }

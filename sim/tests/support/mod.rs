@@ -221,7 +221,7 @@ pub fn as_psql(result: Result<Rows, PgError>) -> String {
             let line = |row: &Vec<Value>| {
                 let cells: Vec<String> = row
                     .iter()
-                    .zip(&rows.columns)
+                    .zip(rows.columns.iter())
                     .map(|(value, column)| value.to_text(&column.ty))
                     .collect();
                 cells.join("|")

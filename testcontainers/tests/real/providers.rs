@@ -167,7 +167,7 @@ fn on_a_given_server() {
         world.reset().await.expect("a world can be reset");
         serves(&world, local_major()).await;
         let refused = world
-            .crash_and_restart(Server::Source)
+            .crash(Server::Source)
             .await
             .expect_err("it is not ours to crash");
         assert!(refused.to_string().contains("not ours"), "{refused}");

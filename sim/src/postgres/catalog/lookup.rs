@@ -7,6 +7,7 @@ use sqlparser::ast::ObjectName;
 use super::database::PG_CATALOG;
 use super::relation::{Relation, RelationKind};
 use crate::postgres::locks::{Keep, LockMode, LockTag};
+use crate::postgres::settings::id;
 use crate::postgres::sql::error::PgError;
 use crate::postgres::sql::host::Interrupt;
 use crate::postgres::sql::names;
@@ -18,7 +19,7 @@ impl State {
     pub fn search_path(&self, pid: i32) -> Vec<u32> {
         let backend = self.backend_ref(pid);
         let (database, view) = (self.database(pid), self.catalog_view(pid));
-        let path = backend.settings.get("search_path").unwrap_or_default();
+        let path = backend.settings.value(const { id("search_path") });
         let mut schemas = Vec::new();
         for entry in path.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             let name = match entry.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {

@@ -187,8 +187,14 @@ fn drop_schema(
 }
 
 /// `TRUNCATE`: a new, empty storage, which even older snapshots see (OB-105).
-pub(crate) fn truncate(state: &mut State, pid: i32, tables: &[ObjectName], restart: bool) -> Answer {
-    let mut stores = Vec::new();
+pub(crate) fn truncate(
+    state: &mut State,
+    pid: i32,
+    tables: &[ObjectName],
+    cascade: bool,
+    restart: bool,
+) -> Answer {
+    let (mut stores, mut emptied) = (Vec::new(), Vec::new());
     for name in tables {
         let relation = state.locked_table(pid, name, LockMode::AccessExclusive)?;
         state.require(pid, &relation, "TRUNCATE")?;
@@ -196,9 +202,12 @@ pub(crate) fn truncate(state: &mut State, pid: i32, tables: &[ObjectName], resta
         for leaf in &leaves {
             state.lock_relation(pid, leaf.oid, LockMode::AccessExclusive)?;
         }
+        emptied.push(relation.oid);
+        emptied.extend(leaves.iter().map(|leaf| leaf.oid));
         stores.extend(if leaves.is_empty() { vec![relation] } else { leaves });
     }
     let xid = state.writing_xid(pid);
+    let lsn = state.wal_end();
     for relation in stores {
         let filenode = state.new_oid();
         let mut heap = Heap::new(state.options.rows_per_block);
@@ -239,5 +248,6 @@ pub(crate) fn truncate(state: &mut State, pid: i32, tables: &[ObjectName], resta
             }
         }
     }
+    state.log_truncate(pid, lsn, &emptied, (cascade, restart));
     tag("TRUNCATE TABLE")
 }

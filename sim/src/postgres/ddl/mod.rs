@@ -50,8 +50,9 @@ pub fn run(state: &mut State, pid: i32, command: &Command) -> Option<Answer> {
         Command::Truncate {
             tables,
             restart_identity,
+            cascade,
             ..
-        } => drop::truncate(state, pid, tables, *restart_identity),
+        } => drop::truncate(state, pid, tables, *cascade, *restart_identity),
         Command::CreatePublication {
             name,
             tables,

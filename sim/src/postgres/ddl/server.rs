@@ -1,5 +1,7 @@
 //! Databases, roles, server settings, rights and comments.
 
+use std::rc::Rc;
+
 use sqlparser::ast::{
     CommentObject, Grant, GrantObjects, GranteeName, GranteesType, Privileges, Revoke, Statement,
 };
@@ -219,21 +221,24 @@ pub(crate) fn drop_role(state: &mut State, pid: i32, names: &[String], if_exists
 pub(crate) fn alter_system(state: &mut State, pid: i32, setting: &str, value: Option<&str>) -> Answer {
     require(state.role(pid).superuser, &format!("set parameter \"{setting}\""))?;
     if setting == "all" && value.is_none() {
-        state.settings.clear();
+        state.settings = Rc::default();
         return tag("ALTER SYSTEM");
     }
-    let definition = settings::definition(setting).ok_or_else(|| settings::unknown(setting))?;
+    let id = settings::find(setting).ok_or_else(|| settings::unknown(setting))?;
+    let definition = id.definition();
     if definition.context == Context::Internal {
         return Err(PgError::new("55P02", format!("parameter \"{setting}\" cannot be changed")).into());
     }
     if definition.context == Context::Postmaster {
         return Err(PgError::unsupported("ALTER SYSTEM of a setting that needs a restart").into());
     }
+    let value = value
+        .map(|value| settings::parse(definition, value))
+        .transpose()?;
+    let settings = Rc::make_mut(&mut state.settings);
     match value {
-        Some(value) => state
-            .settings
-            .insert(definition.name, settings::parse(definition, value)?),
-        None => state.settings.remove(definition.name),
+        Some(value) => settings.insert(id, value.into()),
+        None => settings.remove(&id),
     };
     tag("ALTER SYSTEM")
 }

@@ -102,7 +102,8 @@ pub fn pg_wal_lsn_diff(call: &mut Call<'_>) -> Answer {
     }
 }
 
-/// `pg_logical_emit_message`: it is written to the log, which nobody decodes yet.
+/// `pg_logical_emit_message`: it is written to the log; no stream asks for it, as `pgoutput`'s option `messages` is
+/// refused.
 pub fn emit_message(call: &mut Call<'_>) -> Answer {
     call.state.write_wal(64);
     pg_current_wal_lsn(call)

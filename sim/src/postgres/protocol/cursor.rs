@@ -1,5 +1,7 @@
 //! Takes the parts of one message's body, in order.
 
+use std::ffi::CStr;
+
 use bytes::{Buf, Bytes};
 
 use super::error::ProtocolError;
@@ -57,14 +59,11 @@ impl Cursor {
 
     /// A text that ends with a NUL.
     pub(super) fn text(&mut self) -> Result<String, ProtocolError> {
-        let end = self
-            .0
-            .iter()
-            .position(|&byte| byte == 0)
-            .ok_or(ProtocolError::MessageFormat)?;
-        let text = self.0.split_to(end);
-        self.0.advance(1);
-        String::from_utf8(text.into()).map_err(|_| ProtocolError::Encoding)
+        let text = CStr::from_bytes_until_nul(&self.0).map_err(|_| ProtocolError::MessageFormat)?;
+        let end = text.count_bytes() + 1;
+        let text = text.to_str().map(str::to_owned);
+        self.0.advance(end);
+        text.map_err(|_| ProtocolError::Encoding)
     }
 
     pub(super) fn rest(self) -> Bytes {

@@ -79,6 +79,26 @@ pub enum Frontend {
 }
 
 impl Frontend {
+    /// The byte that begins a message of this kind.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Frontend::Query(_) => b'Q',
+            Frontend::Parse { .. } => b'P',
+            Frontend::Bind { .. } => b'B',
+            Frontend::Describe(_) => b'D',
+            Frontend::Execute { .. } => b'E',
+            Frontend::Close(_) => b'C',
+            Frontend::Flush => b'H',
+            Frontend::Sync => b'S',
+            Frontend::CopyData(_) => b'd',
+            Frontend::CopyDone => b'c',
+            Frontend::CopyFail(_) => b'f',
+            Frontend::Password(_) => b'p',
+            Frontend::FunctionCall(_) => b'F',
+            Frontend::Terminate => b'X',
+        }
+    }
+
     /// Takes the first message from `input`; `None` when it is not complete yet.
     ///
     /// # Errors

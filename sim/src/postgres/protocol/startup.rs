@@ -176,13 +176,19 @@ pub fn options(value: &str) -> Result<Vec<(String, String)>, ProtocolError> {
 fn words(value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
-    let mut characters = value.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            blank if blank.is_ascii_whitespace() => words.extend(word.take()),
-            '\\' => word.get_or_insert_default().extend(characters.next()),
-            other => word.get_or_insert_default().push(other),
+    let mut rest = value;
+    while !rest.is_empty() {
+        let special = |byte: u8| byte.is_ascii_whitespace() || byte == b'\\';
+        let plain = rest.bytes().position(special).unwrap_or(rest.len());
+        if plain > 0 {
+            word.get_or_insert_default().push_str(&rest[..plain]);
         }
+        let mut characters = rest[plain..].chars();
+        match characters.next() {
+            Some('\\') => word.get_or_insert_default().extend(characters.next()),
+            _ => words.extend(word.take()),
+        }
+        rest = characters.as_str();
     }
     words.extend(word);
     words

@@ -1,12 +1,14 @@
 //! The main loop of a backend: ready, read, run.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::extended::{Portal, Prepared};
 use crate::postgres::activity::ActivityState;
 use crate::postgres::process::Process;
 use crate::postgres::protocol::{Frontend, Target};
+use crate::postgres::settings::id;
 use crate::postgres::sql::error::PgError;
 use crate::postgres::waits::{Exit, Step, Stop};
 
@@ -18,7 +20,7 @@ pub struct Session {
     /// After an error in the extended protocol: messages are ignored until Sync.
     pub skipping: bool,
     /// Prepared statements by name.
-    pub prepared: BTreeMap<String, Prepared>,
+    pub prepared: BTreeMap<String, Rc<Prepared>>,
     /// Portals by name.
     pub portals: BTreeMap<String, Portal>,
 }
@@ -87,18 +89,21 @@ impl Session {
         // Nothing runs any more: a cancel that comes now hits nothing.
         process.with(|backend| backend.reading = true);
         process.flush().await?;
-        let idle = |name: &str| process.time_setting(name);
         Ok(match resting {
-            ActivityState::Idle => idle("idle_session_timeout").map(|after| {
-                (
-                    after,
-                    PgError::fatal("57P05", "terminating connection due to idle-session timeout"),
-                )
-            }),
-            _ => idle("idle_in_transaction_session_timeout").map(|after| {
-                let message = "terminating connection due to idle-in-transaction timeout";
-                (after, PgError::fatal("25P03", message))
-            }),
+            ActivityState::Idle => process
+                .time_setting(const { id("idle_session_timeout") })
+                .map(|after| {
+                    (
+                        after,
+                        PgError::fatal("57P05", "terminating connection due to idle-session timeout"),
+                    )
+                }),
+            _ => process
+                .time_setting(const { id("idle_in_transaction_session_timeout") })
+                .map(|after| {
+                    let message = "terminating connection due to idle-in-transaction timeout";
+                    (after, PgError::fatal("25P03", message))
+                }),
         })
     }
 

@@ -1,5 +1,7 @@
 //! COPY to and from the client.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::execute::Memo;
@@ -17,15 +19,15 @@ use crate::postgres::waits::{Exit, Step, Stop, Wait};
 /// How much is produced between two looks at the socket, in bytes.
 const CHUNK: usize = 8192;
 
-/// Runs a COPY; answers its command tag.
+/// Runs the COPY of this text; answers its command tag.
 ///
 /// # Errors
 /// With its error or the backend's end.
-pub async fn run(process: &mut Process, copy: &CopyCommand) -> Step<String> {
+pub async fn run(process: &mut Process, text: &Arc<str>, copy: &CopyCommand) -> Step<String> {
     let range = process.state.borrow().options.timings.statement.clone();
     process.work(range).await?;
     match copy.direction {
-        CopyDirection::Out => to_client(process, copy).await,
+        CopyDirection::Out => to_client(process, text, copy).await,
         CopyDirection::In => from_client(process, copy).await,
     }
 }
@@ -66,9 +68,9 @@ fn format(format: &CopyFormat) -> Format {
     }
 }
 
-async fn to_client(process: &mut Process, copy: &CopyCommand) -> Step<String> {
-    let (columns, rows) = process.as_statement(|host| copy_out(host, copy)).await?;
-    let types: Vec<Type> = columns.into_iter().map(|column| column.ty).collect();
+async fn to_client(process: &mut Process, text: &Arc<str>, copy: &CopyCommand) -> Step<String> {
+    let (columns, rows) = process.as_statement(|host| copy_out(host, text, copy)).await?;
+    let types: Vec<Type> = columns.iter().map(|column| column.ty.clone()).collect();
     process
         .client
         .replies()

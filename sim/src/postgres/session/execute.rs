@@ -126,6 +126,9 @@ pub fn execute(
     if let Some(answer) = utility::settings(state, pid, command) {
         return answer;
     }
+    if let Command::Raise { code, message } = command {
+        return Err(PgError::new(code, message).into());
+    }
     if let Some(what) = writes(command)
         && state.ensure_transaction(pid).read_only
     {
@@ -147,7 +150,7 @@ pub fn execute(
             Done::Tag(rows.tag)
         } else {
             Done::Rows {
-                columns: rows.columns.into(),
+                columns: rows.columns,
                 rows: rows.rows,
                 tag: rows.tag,
             }

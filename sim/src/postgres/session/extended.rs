@@ -1,5 +1,6 @@
 //! The extended query protocol of ordinary sessions.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,22 +21,22 @@ use crate::postgres::sql::value::{Type, Value};
 use crate::postgres::waits::Step;
 
 /// A prepared statement.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Prepared {
     /// Its text.
     pub sql: String,
     /// The statement; none for an empty text.
-    pub parsed: Option<Parsed>,
+    pub parsed: Arc<[Parsed]>,
     /// The types that Parse declared.
     pub declared: Vec<Option<Type>>,
     /// What it wants and gives.
-    pub description: Arc<Description>,
+    pub description: Description,
 }
 
 /// A prepared statement with its parameters, and what it has not sent yet.
 #[derive(Debug)]
 pub struct Portal {
-    prepared: Prepared,
+    prepared: Rc<Prepared>,
     parameters: Vec<Value>,
     formats: Formats,
     rest: Option<Rest>,
@@ -78,8 +79,7 @@ impl Session {
             return Err(PgError::new("42601", message).into());
         }
         let declared: Vec<Option<Type>> = types.iter().map(|oid| Type::from_oid(*oid, -1)).collect();
-        let parsed = statements.first().cloned();
-        let description = match &parsed {
+        let description = match statements.first() {
             None => Description {
                 columns: None,
                 parameters: Vec::new(),
@@ -92,11 +92,11 @@ impl Session {
         };
         let prepared = Prepared {
             sql: sql.to_owned(),
-            parsed,
+            parsed: statements,
             declared,
-            description: Arc::new(description),
+            description,
         };
-        self.prepared.insert(name, prepared);
+        self.prepared.insert(name, Rc::new(prepared));
         process.client.replies().parse_complete();
         Ok(())
     }
@@ -179,7 +179,7 @@ impl Session {
             .enumerate()
             .map(read)
             .collect::<Result<_, PgError>>()?;
-        if let Some(parsed) = &prepared.parsed {
+        if let Some(parsed) = prepared.parsed.first() {
             check_not_failed(process, &parsed.statement)?;
             process.state.borrow_mut().ensure_transaction(process.pid);
         }
@@ -234,7 +234,8 @@ impl Session {
     pub async fn execute_portal(&mut self, process: &mut Process, name: &str, max_rows: i32) -> Step<()> {
         let mut portal = self.portals.remove(name).ok_or_else(|| missing("portal", name))?;
         process.start_sql(&portal.prepared.sql);
-        let Some(parsed) = portal.prepared.parsed.clone() else {
+        let prepared = Rc::clone(&portal.prepared);
+        let Some(parsed) = prepared.parsed.first() else {
             process.client.replies().empty_query();
             self.portals.insert(name.to_owned(), portal);
             return Ok(());
@@ -243,7 +244,7 @@ impl Session {
         if portal.rest.is_none() && !portal.done {
             process.state.borrow_mut().ensure_transaction(process.pid);
             if let Command::Copy(copy) = &parsed.statement {
-                let tag = super::copy::run(process, copy).await?;
+                let tag = super::copy::run(process, &parsed.text, copy).await?;
                 process.report_notices();
                 process.client.replies().command_complete(&tag);
                 process.state.borrow_mut().end_statement(process.pid);
@@ -253,7 +254,7 @@ impl Session {
                 values: portal.parameters.clone(),
                 declared: portal.prepared.declared.clone(),
             };
-            let done = process.run_statement(&parsed, &parameters).await?;
+            let done = process.run_statement(parsed, &parameters).await?;
             process.report_notices();
             match done {
                 Done::Rows { columns, rows, tag } => {

@@ -7,6 +7,7 @@ use super::execute::{Done, Memo, Parameters, execute};
 use super::results::{Formats, send_rows};
 use crate::postgres::activity::ActivityState;
 use crate::postgres::process::Process;
+use crate::postgres::settings::id;
 use crate::postgres::sql::command::{Command, Parsed};
 use crate::postgres::sql::error::PgError;
 use crate::postgres::sql::host::Interrupt;
@@ -21,8 +22,8 @@ impl Process {
         let (statement, check) = self.with(|backend| {
             let settings = &backend.settings;
             (
-                settings.time("statement_timeout"),
-                settings.time("client_connection_check_interval"),
+                settings.time(const { id("statement_timeout") }),
+                settings.time(const { id("client_connection_check_interval") }),
             )
         });
         self.timers.start_sql(statement, check);
@@ -117,7 +118,7 @@ impl Session {
     async fn one(&mut self, process: &mut Process, parsed: &Parsed) -> Step<()> {
         let command = &parsed.statement;
         if let Command::Copy(copy) = command {
-            let tag = super::copy::run(process, copy).await?;
+            let tag = super::copy::run(process, &parsed.text, copy).await?;
             process.client.replies().command_complete(&tag);
             return Ok(());
         }
@@ -162,7 +163,7 @@ impl Session {
                 }
                 let told = crate::postgres::settings::REPORTED
                     .iter()
-                    .find(|(known, _)| known == name);
+                    .find(|(known, _)| known.definition().name == name);
                 if let Some((_, told)) = told {
                     let value = process
                         .with(|backend| backend.settings.show(name))

@@ -323,7 +323,7 @@ fn show(state: &mut State, pid: i32, name: &str) -> Answer {
     let value = shown(state, pid, name)?;
     let known = super::super::settings::REPORTED
         .iter()
-        .find(|(known, _)| *known == name);
+        .find(|(known, _)| known.definition().name == name);
     let column = text_column(known.map_or(name, |(_, told)| told));
     Ok(Done::Rows {
         columns: [column].into(),

@@ -12,6 +12,7 @@ use super::error::PgError;
 use super::host::{Column, Host, Interrupt};
 use super::names;
 use super::plan::{Aggregate, Body, Cte, Item, Node, Plan, Select, SetKind, Typed};
+use super::plans::Read;
 use super::value::{Type, Value};
 
 /// What a name in FROM stands for.
@@ -38,6 +39,10 @@ pub(crate) struct Binder<'h, H: Host> {
     pub(crate) scopes: Vec<Scope>,
     pub(crate) ctes: Vec<(String, Rc<Cte>)>,
     pub(crate) parameters: Vec<Option<Type>>,
+    /// The relations that were scanned, in order.
+    pub(crate) reads: Vec<Read>,
+    /// Every common table expression of the statement.
+    pub(crate) all_ctes: Vec<Rc<Cte>>,
 }
 
 /// What binding gives.
@@ -50,6 +55,8 @@ impl<'h, H: Host> Binder<'h, H> {
             scopes: Vec::new(),
             ctes: Vec::new(),
             parameters: parameters.to_vec(),
+            reads: Vec::new(),
+            all_ctes: Vec::new(),
         }
     }
 
@@ -64,16 +71,18 @@ impl<'h, H: Host> Binder<'h, H> {
                 let plan = self.query(&cte.query);
                 self.scopes = scopes;
                 let plan = plan?;
-                let columns = rename(&plan.columns, cte.alias.columns.iter().map(|column| &column.name));
+                let columns = rename(
+                    plan.columns.as_slice().into(),
+                    cte.alias.columns.iter().map(|column| &column.name),
+                );
                 let cte_name = names::fold(&cte.alias.name);
-                self.ctes.push((
-                    cte_name,
-                    Rc::new(Cte {
-                        columns,
-                        plan,
-                        rows: Default::default(),
-                    }),
-                ));
+                let bound = Rc::new(Cte {
+                    columns,
+                    plan,
+                    rows: Default::default(),
+                });
+                self.all_ctes.push(Rc::clone(&bound));
+                self.ctes.push((cte_name, bound));
             }
         }
         let refused =
@@ -281,9 +290,13 @@ pub(crate) fn missing_from(name: &str) -> PgError {
 
 /// Columns under the names that an alias list gives.
 pub(crate) fn rename<'a>(
-    columns: &[Column],
+    columns: Arc<[Column]>,
     aliases: impl Iterator<Item = &'a sqlparser::ast::Ident>,
 ) -> Arc<[Column]> {
+    let mut aliases = aliases.peekable();
+    if aliases.peek().is_none() {
+        return columns;
+    }
     let mut columns = columns.to_vec();
     for (column, alias) in columns.iter_mut().zip(aliases) {
         column.name = names::fold(alias);

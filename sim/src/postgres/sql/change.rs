@@ -1,5 +1,8 @@
 //! UPDATE and DELETE.
 
+use std::fmt::Display;
+use std::sync::Arc;
+
 use sqlparser::ast::{
     self, Expr, FromTable, ObjectName, SelectItem, TableFactor, TableWithJoins, UpdateTableFromKind,
 };
@@ -13,6 +16,7 @@ use super::filler::Filler;
 use super::host::{Column, Host, ScanRow};
 use super::names;
 use super::plan::{Item, Join, JoinKind, Node, Source};
+use super::plans::Slot;
 use super::value::{Type, Value};
 
 /// A bound UPDATE or DELETE: the table is its first source.
@@ -49,7 +53,7 @@ pub(crate) fn bind_update<H: Host>(binder: &mut Binder<'_, H>, update: &ast::Upd
         &parts,
         &update.assignments,
         update.returning.as_deref(),
-        &update.to_string(),
+        update,
     )
 }
 
@@ -68,13 +72,7 @@ pub(crate) fn bind_delete<H: Host>(binder: &mut Binder<'_, H>, delete: &ast::Del
         others,
         filter: delete.selection.as_ref(),
     };
-    bind_change(
-        binder,
-        &parts,
-        &[],
-        delete.returning.as_deref(),
-        &delete.to_string(),
-    )
+    bind_change(binder, &parts, &[], delete.returning.as_deref(), delete)
 }
 
 struct Parts<'a> {
@@ -88,7 +86,7 @@ fn bind_change<H: Host>(
     parts: &Parts<'_>,
     assignments: &[ast::Assignment],
     items: Option<&[SelectItem]>,
-    text: &str,
+    text: &dyn Display,
 ) -> Bound<Change, H> {
     let TableFactor::Table {
         name,
@@ -108,10 +106,10 @@ fn bind_change<H: Host>(
     let visible = alias
         .as_ref()
         .map_or_else(|| names::last(name), |alias| names::fold(&alias.name));
-    binder.show(visible, &scan.columns, scan.oid, alias.as_ref())?;
+    binder.show(visible, Arc::clone(&scan.columns), scan.oid, alias.as_ref())?;
     let mut joins = vec![Join {
         kind: JoinKind::Inner,
-        source: Source::Rows(scan.rows.into()),
+        source: Source::Rows(Slot::of(scan.rows)),
         filter: None,
         on: None,
     }];

@@ -126,6 +126,11 @@ pub enum Command {
         freeze: bool,
     },
     Checkpoint,
+    /// `DO` with a block that raises this, and does nothing else.
+    Raise {
+        code: &'static str,
+        message: String,
+    },
     /// `DISCARD ALL`, or the word after `DISCARD`.
     Discard(String),
     /// SELECT, VALUES, TABLE, WITH.

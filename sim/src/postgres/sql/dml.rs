@@ -401,5 +401,9 @@ pub(crate) fn returning<H: Host>(
         }
         rows.push(values);
     }
-    Ok(Rows { columns, rows, tag })
+    Ok(Rows {
+        columns: columns.into(),
+        rows,
+        tag,
+    })
 }

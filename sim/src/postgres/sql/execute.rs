@@ -1,5 +1,7 @@
 //! The executor's front: queries and the statements that change rows.
 
+use std::sync::Arc;
+
 use sqlparser::ast::Query;
 
 use super::bind::{Binder, Bound};
@@ -9,13 +11,14 @@ use super::error::PgError;
 use super::eval::Exec;
 use super::host::{Column, Host};
 use super::names;
+use super::plans;
 use super::value::{Type, Value};
 
 /// What a statement gives.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rows {
     /// The columns; none for a statement that gives no rows.
-    pub columns: Vec<Column>,
+    pub columns: Arc<[Column]>,
     /// The rows.
     pub rows: Vec<Vec<Value>>,
     /// The command tag: `SELECT 3`, `INSERT 0 1`.
@@ -52,7 +55,7 @@ pub fn execute_typed<H: Host>(
 ) -> Bound<Rows, H> {
     match &statement.statement {
         Command::Query(query) => {
-            let (columns, rows) = run_query(host, query, parameters, declared)?;
+            let (columns, rows) = run_query(host, &statement.text, query, parameters, declared)?;
             let tag = format!("SELECT {}", rows.len());
             Ok(Rows { columns, rows, tag })
         }
@@ -63,16 +66,21 @@ pub fn execute_typed<H: Host>(
     }
 }
 
-/// Runs a query.
-pub(crate) fn run_query<H: Host>(
+/// What a query gives: its columns and its rows.
+type Relation = (Arc<[Column]>, Vec<Vec<Value>>);
+
+/// Runs a query that is, or is part of, the statement of this text.
+fn run_query<H: Host>(
     host: &mut H,
+    text: &Arc<str>,
     query: &Query,
     parameters: &[Value],
     declared: &[Option<Type>],
-) -> Bound<(Vec<Column>, Vec<Vec<Value>>), H> {
-    let plan = Binder::new(host, declared).query(query)?;
-    let rows = Exec { host, parameters }.plan(&plan, None)?;
-    Ok((plan.columns, rows))
+) -> Bound<Relation, H> {
+    let prepared = plans::prepare(host, text, query, declared)?;
+    let rows = Exec { host, parameters }.plan(&prepared.plan, None);
+    prepared.rest();
+    Ok((Arc::clone(&prepared.columns), rows?))
 }
 
 /// What a statement will give and wants, without running it; `declared` are the types that Parse named
@@ -103,13 +111,17 @@ pub fn describe<H: Host>(
     Ok(Description { columns, parameters })
 }
 
-/// The columns and rows that `COPY … TO STDOUT` sends.
+/// The columns and rows that the `COPY … TO STDOUT` of this text sends.
 ///
 /// # Errors
 /// `42703` for a column that is not there, and what the query fails with.
-pub fn copy_out<H: Host>(host: &mut H, command: &CopyCommand) -> Bound<(Vec<Column>, Vec<Vec<Value>>), H> {
+pub fn copy_out<H: Host>(
+    host: &mut H,
+    text: &Arc<str>,
+    command: &CopyCommand,
+) -> Bound<Relation, H> {
     match &command.source {
-        CopySource::Query(query) => run_query(host, query, &[], &[]),
+        CopySource::Query(query) => run_query(host, text, query, &[], &[]),
         CopySource::Table { name, columns } => {
             let scan = host.scan(name, true, false)?;
             let places = places(&scan.columns, columns, &names::last(name))?;

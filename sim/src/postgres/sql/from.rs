@@ -12,6 +12,7 @@ use super::error::PgError;
 use super::host::{Column, Host};
 use super::names;
 use super::plan::{Comparison, Join, JoinKind, Node, Source, Typed};
+use super::plans::{Read, Slot};
 use super::value::Type;
 
 impl<H: Host> Binder<'_, H> {
@@ -169,7 +170,8 @@ impl<H: Host> Binder<'_, H> {
                 let Some(alias) = alias else {
                     return Err(PgError::new("42601", "subquery in FROM must have an alias").into());
                 };
-                self.show(names::fold(&alias.name), &plan.columns, 0, Some(alias))?;
+                let columns = plan.columns.as_slice().into();
+                self.show(names::fold(&alias.name), columns, 0, Some(alias))?;
                 Ok(Source::Query {
                     plan: Box::new(plan),
                     lateral: *lateral,
@@ -187,19 +189,27 @@ impl<H: Host> Binder<'_, H> {
             && let Some((_, cte)) = self.ctes.iter().rev().find(|(cte, _)| cte == single)
         {
             let cte = cte.clone();
-            self.show(visible, &cte.columns, 0, alias)?;
+            self.show(visible, Arc::clone(&cte.columns), 0, alias)?;
             return Ok(Source::Cte(cte));
         }
         let scan = self.host.scan(name, *only, false)?;
-        self.show(visible, &scan.columns, scan.oid, alias)?;
-        Ok(Source::Rows(scan.rows.into()))
+        self.show(visible, Arc::clone(&scan.columns), scan.oid, alias)?;
+        let slot = Slot::of(scan.rows);
+        self.reads.push(Read {
+            name: name.clone(),
+            only: *only,
+            oid: scan.oid,
+            columns: scan.columns,
+            slot: slot.clone(),
+        });
+        Ok(Source::Rows(slot))
     }
 
     /// Makes a source visible in the current scope.
     pub(crate) fn show(
         &mut self,
         name: String,
-        columns: &[Column],
+        columns: Arc<[Column]>,
         oid: u32,
         alias: Option<&TableAlias>,
     ) -> Bound<(), H> {
@@ -267,8 +277,7 @@ impl<H: Host> Binder<'_, H> {
                 ty: Type::Int8,
             });
         }
-        let columns: Arc<[Column]> = columns.into();
-        self.show(visible, &columns, 0, alias)?;
+        self.show(visible, columns.into(), 0, alias)?;
         Ok(Source::Function {
             node,
             width,

@@ -32,6 +32,7 @@ pub(crate) fn parse(words: &mut Words<'_>, text: &str) -> Result<Option<Command>
         "copy" => Command::Copy(copy::parse_copy(words, text)?),
         "truncate" => truncate(words)?,
         "vacuum" => vacuum(words, text)?,
+        "do" => super::raise::parse(words, text)?,
         "checkpoint" => {
             words.next();
             Command::Checkpoint

@@ -1,9 +1,11 @@
 //! SQL of the simulated Postgres: values, the parser, and the executor of queries and of INSERT, UPDATE,
-//! DELETE and COPY. It holds no state between statements; everything that belongs to the server is behind
+//! DELETE and COPY. It holds no state between statements but what it has
+//! parsed and bound; everything that belongs to the server is behind
 //! [`host::Host`].
 //!
 //! In reading order: [`value`] and [`types`], [`parse`] and [`command`], [`host`], [`execute`], [`copy`].
-//! A query is bound to a plan (names and types are decided, relations are scanned) and the plan is run.
+//! A query is bound to a plan (names and types are decided, relations are scanned) and the plan is run; the plan
+//! is kept for when the same text comes again.
 
 pub mod check;
 pub mod command;
@@ -42,9 +44,11 @@ mod hand;
 mod host_functions;
 mod operators;
 mod plan;
+mod plans;
 mod pure;
 mod pure_other;
 mod pure_text;
 mod pushdown;
+mod raise;
 mod run;
 mod words;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::error::PgError;
 use super::host::{Column, ScanRow};
+use super::plans::Slot;
 use super::value::{Type, Value};
 
 /// A comparison.
@@ -279,7 +280,7 @@ pub(crate) struct Join {
 /// What one item of a FROM list reads.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
-    Rows(Rc<Vec<ScanRow>>),
+    Rows(Slot),
     /// `lateral` may read the sources before it.
     Query {
         plan: Box<Plan>,
@@ -298,7 +299,7 @@ pub(crate) enum Source {
 impl PartialEq for Source {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Source::Rows(a), Source::Rows(b)) => Rc::ptr_eq(a, b),
+            (Source::Rows(a), Source::Rows(b)) => a == b,
             (Source::Query { plan: a, .. }, Source::Query { plan: b, .. }) => a == b,
             (Source::Cte(a), Source::Cte(b)) => Rc::ptr_eq(a, b),
             (Source::Function { node: a, .. }, Source::Function { node: b, .. }) => a == b,

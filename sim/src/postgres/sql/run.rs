@@ -174,7 +174,7 @@ impl<H: Host> Exec<'_, H> {
         outer: Option<&Frame<'_>>,
     ) -> Bound<Rc<Vec<ScanRow>>, H> {
         let rows = match &join.source {
-            Source::Rows(rows) => rows.clone(),
+            Source::Rows(slot) => slot.rows(),
             Source::Cte(cte) => {
                 let known = cte.rows.borrow().clone();
                 match known {

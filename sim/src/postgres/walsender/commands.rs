@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::create_slot::{Creation, Next};
 use super::drop_slot;
 use super::grammar::{Replication, SnapshotOption, parse};
+use super::start;
 use crate::postgres::activity::WaitEvent;
 use crate::postgres::process::{Attention, Process};
 use crate::postgres::session::results::{Formats, send_rows};
@@ -58,6 +59,7 @@ pub async fn run(process: &mut Process, text: &str) -> Step<bool> {
             drop_slot::run(process, &name, wait).await?;
             process.client.replies().command_complete("DROP_REPLICATION_SLOT");
         }
+        Replication::Start { slot, from, options } => start::run(process, &slot, from, &options).await?,
         Replication::Unsupported(text) => return Err(PgError::unsupported(text).into()),
     }
     Ok(true)

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use leftover_core::clock::Instant;
 use leftover_core::connection::Lsn;
 
+use crate::postgres::settings::id;
 use crate::postgres::slots::{Persistence, Slot, Slots};
 use crate::postgres::snapshot::Snapshot;
 use crate::postgres::sql::error::PgError;
@@ -68,7 +69,7 @@ impl Creation {
         plugin: &str,
         temporary: bool,
     ) -> Result<Self, PgError> {
-        if state.backend_ref(pid).settings.get("wal_level") != Some("logical") {
+        if state.backend_ref(pid).settings.value(const { id("wal_level") }) != "logical" {
             return Err(PgError::new(
                 "55000",
                 "logical decoding requires wal_level >= logical",
@@ -85,8 +86,10 @@ impl Creation {
             catalog_xmin: Some(state.log.oldest_running()),
             restart_lsn: state.wal_end(),
             confirmed_flush: None,
+            saved: None,
+            saved_at: state.now(),
         };
-        let limit = state.limit("max_replication_slots");
+        let limit = state.limit(const { id("max_replication_slots") });
         state.slots.create(slot, limit)?;
         if !matches!(plugin, "pgoutput" | "test_decoding") {
             state.slots.remove(&name);
@@ -141,13 +144,14 @@ impl Creation {
 
     /// From here on a permanent slot stays, and belongs to nobody (OB-70).
     fn persist(&self, state: &mut State, pid: i32) {
-        let lsn = self.consistent_point();
+        let (lsn, now) = (self.consistent_point(), state.now());
         if let Some(slot) = state
             .slots
             .get_mut(&self.name)
             .filter(|slot| slot.active_pid == Some(pid))
         {
             slot.confirmed_flush = Some(lsn);
+            (slot.saved, slot.saved_at) = (Some(lsn), now);
             if self.temporary {
                 slot.persistence = Persistence::Temporary;
             } else {

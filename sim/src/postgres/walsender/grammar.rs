@@ -1,5 +1,7 @@
 //! The replication grammar: the old one, and the new one with options in parentheses.
 
+use leftover_core::connection::Lsn;
+
 use crate::postgres::sql::error::PgError;
 
 /// What becomes of the snapshot of a new slot.
@@ -37,6 +39,15 @@ pub enum Replication {
         name: String,
         /// WAIT.
         wait: bool,
+    },
+    /// `START_REPLICATION SLOT … LOGICAL`.
+    Start {
+        /// The slot's name.
+        slot: String,
+        /// From where.
+        from: Lsn,
+        /// The output plugin's options.
+        options: Vec<(String, Option<String>)>,
     },
     /// A replication command that is not simulated.
     Unsupported(String),
@@ -188,6 +199,7 @@ pub fn parse(text: &str) -> Result<Option<Replication>, PgError> {
             name: reader.name()?,
             wait: reader.take("WAIT"),
         },
+        "START_REPLICATION" => start(&mut reader, text)?,
         _ => return Ok(Some(Replication::Unsupported(text.to_owned()))),
     };
     reader.end()?;
@@ -247,6 +259,37 @@ fn create(reader: &mut Reader, text: &str) -> Result<Replication, PgError> {
         plugin,
         snapshot,
     })
+}
+
+fn start(reader: &mut Reader, text: &str) -> Result<Replication, PgError> {
+    let slot = reader.take("SLOT").then(|| reader.name()).transpose()?;
+    let (Some(slot), true) = (slot, reader.take("LOGICAL")) else {
+        reader.at = reader.tokens.len();
+        return Ok(Replication::Unsupported(text.to_owned()));
+    };
+    let from = reader.next();
+    let from = match &from {
+        Some(Token::Word(word)) => word.parse().map_err(|_| syntax(from.as_ref()))?,
+        _ => return Err(syntax(from.as_ref())),
+    };
+    let mut options = Vec::new();
+    if reader.sign('(') {
+        loop {
+            let name = reader.name()?;
+            let value = match reader.tokens.get(reader.at) {
+                Some(Token::Text(_)) => Some(reader.text()?),
+                _ => None,
+            };
+            options.push((name, value));
+            if !reader.sign(',') {
+                break;
+            }
+        }
+        if !reader.sign(')') {
+            return Err(syntax(reader.next().as_ref()));
+        }
+    }
+    Ok(Replication::Start { slot, from, options })
 }
 
 fn snapshot_value(value: &str) -> Result<SnapshotOption, PgError> {
@@ -310,6 +353,31 @@ mod tests {
         for (text, temporary, snapshot) in cases {
             assert_eq!(slot(text), ("a".to_owned(), temporary, snapshot), "{text}");
         }
+    }
+
+    #[test]
+    fn a_stream_has_a_slot_a_place_and_the_plugins_options() {
+        let text = r#"START_REPLICATION SLOT "a" LOGICAL 16/B374D848 (proto_version '1', "publication_names" 'p,"Q"')"#;
+        let wanted = Replication::Start {
+            slot: "a".to_owned(),
+            from: Lsn(0x16_B374_D848),
+            options: vec![
+                ("proto_version".to_owned(), Some("1".to_owned())),
+                ("publication_names".to_owned(), Some("p,\"Q\"".to_owned())),
+            ],
+        };
+        assert_eq!(parse(text), Ok(Some(wanted)));
+        let physical = "START_REPLICATION 0/0";
+        assert_eq!(
+            parse(physical),
+            Ok(Some(Replication::Unsupported(physical.to_owned())))
+        );
+        assert_eq!(
+            parse("START_REPLICATION SLOT a LOGICAL nowhere")
+                .unwrap_err()
+                .code,
+            "42601"
+        );
     }
 
     /// OB-61: several statements with a CREATE are no replication command.

@@ -200,7 +200,7 @@ pub fn pg_locks(state: &State, _pid: i32, table: &mut Table) {
         .values()
         .filter(|b| b.kind != Kind::OutOfBand && b.transaction.is_some())
     {
-        let mut row = vec![NULL; LOCKS.len()];
+        let mut row = [const { NULL }; LOCKS.len()];
         row[0] = "virtualxid".into();
         row[5] = virtual_id(backend).into();
         row[10] = virtual_id(backend).into();
@@ -208,7 +208,7 @@ pub fn pg_locks(state: &State, _pid: i32, table: &mut Table) {
         row[12] = "ExclusiveLock".into();
         row[13] = true.into();
         row[14] = true.into();
-        table.rows.push(row);
+        table.row(row);
     }
     for lock in state.locks.rows() {
         let Some(backend) = state
@@ -218,7 +218,7 @@ pub fn pg_locks(state: &State, _pid: i32, table: &mut Table) {
         else {
             continue;
         };
-        let mut row = vec![NULL; LOCKS.len()];
+        let mut row = [const { NULL }; LOCKS.len()];
         match lock.tag {
             LockTag::Relation { database, relation } => {
                 row[0] = "relation".into();
@@ -247,7 +247,7 @@ pub fn pg_locks(state: &State, _pid: i32, table: &mut Table) {
         row[12] = lock.mode.name().into();
         row[13] = lock.granted.into();
         row[14] = false.into();
-        table.rows.push(row);
+        table.row(row);
     }
 }
 

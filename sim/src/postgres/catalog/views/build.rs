@@ -1,8 +1,10 @@
 //! Building a view: columns by name as the first row names them, rows by value.
 
+use std::sync::Arc;
+
 use leftover_core::clock::Instant;
 
-use crate::postgres::sql::host::Column;
+use crate::postgres::sql::host::{Column, ScanRow};
 use crate::postgres::sql::value::{Type, Value};
 use crate::postgres::state::State;
 
@@ -19,28 +21,34 @@ pub struct View {
 /// A view that is being built.
 #[derive(Debug, Default)]
 pub struct Table {
-    /// Its columns.
-    pub columns: Vec<Column>,
+    /// Its columns, from when they are declared.
+    pub columns: Option<Arc<[Column]>>,
     /// Its rows.
-    pub rows: Vec<Vec<Value>>,
+    pub rows: Vec<ScanRow>,
 }
 
 impl Table {
-    /// Declares the columns.
+    /// Declares the columns, if they are not known already: they are the same each time.
     pub fn columns(&mut self, columns: &[(&str, Type)]) {
-        self.columns = columns
-            .iter()
-            .map(|(name, ty)| Column {
-                name: (*name).to_owned(),
-                ty: ty.clone(),
-            })
-            .collect();
+        let column = |(name, ty): &(&str, Type)| Column {
+            name: (*name).to_owned(),
+            ty: ty.clone(),
+        };
+        self.columns
+            .get_or_insert_with(|| columns.iter().map(column).collect());
     }
 
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, values: [Value; N]) {
-        debug_assert_eq!(N, self.columns.len(), "a row has a value for each column");
-        self.rows.push(values.into());
+        debug_assert_eq!(
+            Some(N),
+            self.columns.as_ref().map(|columns| columns.len()),
+            "a row has a value for each column"
+        );
+        self.rows.push(ScanRow {
+            ctid: (0, 0),
+            values: values.into(),
+        });
     }
 }
 

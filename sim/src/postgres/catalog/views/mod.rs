@@ -7,6 +7,8 @@ mod publications;
 mod server;
 mod types;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::relation::Relation;
@@ -184,21 +186,27 @@ fn lookup(parts: &[String]) -> Option<&'static View> {
 /// The view of this name, as it is now.
 pub fn scan(state: &mut State, pid: i32, parts: &[String]) -> Option<Scan> {
     let view = lookup(parts)?;
-    let mut table = Table::default();
+    let mut table = Table {
+        columns: COLUMNS.with_borrow(|known| known.get(&view.oid).cloned()),
+        rows: Vec::new(),
+    };
+    let known = table.columns.is_some();
     (view.make)(state, pid, &mut table);
-    let rows = table
-        .rows
-        .into_iter()
-        .map(|values| ScanRow {
-            ctid: (0, 0),
-            values: values.into(),
-        })
-        .collect();
+    let columns = table.columns.unwrap_or_default();
+    if !known {
+        COLUMNS.with_borrow_mut(|known| known.insert(view.oid, Arc::clone(&columns)));
+    }
     Some(Scan {
-        columns: table.columns.into(),
-        rows,
+        columns,
+        rows: table.rows,
         oid: view.oid,
     })
+}
+
+thread_local! {
+    /// The columns of the views that have been read, by oid. A view's columns are constants of this code, so
+    /// what was made once is right for every server.
+    static COLUMNS: RefCell<BTreeMap<u32, Arc<[Column]>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The oid of a system catalog or view.

@@ -1,8 +1,11 @@
 //! Types, collations and access methods.
 
+use std::cell::OnceCell;
+
 use super::build::{NULL, Table, oid};
 use crate::postgres::catalog::database::PG_CATALOG;
 use crate::postgres::catalog::relation::ColumnDefinition;
+use crate::postgres::sql::host::ScanRow;
 use crate::postgres::sql::value::Type;
 use crate::postgres::state::State;
 
@@ -84,45 +87,60 @@ const TYPE_COLUMNS: &[(&str, Type)] = &[
     ("typcollation", Type::Oid),
 ];
 
+thread_local! {
+    /// The rows of the built-in types: the same on every server.
+    static BUILT_IN: OnceCell<Vec<ScanRow>> = const { OnceCell::new() };
+}
+
+fn built_in() -> Vec<ScanRow> {
+    let mut table = Table::default();
+    table.columns(TYPE_COLUMNS);
+    for number in 16..=5069 {
+        if let Some(ty) = Type::from_oid(number, -1).filter(|ty| ty.oid() == number) {
+            add_built_in(&mut table, &ty);
+        }
+    }
+    table.rows
+}
+
+fn add_built_in(table: &mut Table, ty: &Type) {
+    let element = match ty {
+        Type::Array(element) => element.oid(),
+        _ => 0,
+    };
+    let category = match ty {
+        Type::Array(_) => "A",
+        Type::Bool => "B",
+        ty if ty.is_string() => "S",
+        ty if ty.is_number() || ty.is_oid() => "N",
+        Type::Timestamp(_) | Type::Timestamptz(_) | Type::Date => "D",
+        _ => "U",
+    };
+    table.row([
+        oid(ty.oid()),
+        ty.typname().into(),
+        oid(PG_CATALOG),
+        oid(10),
+        i64::from(ty.typlen()).into(),
+        "b".into(),
+        category.into(),
+        true.into(),
+        ",".into(),
+        oid(0),
+        oid(element),
+        oid(ty.array_oid()),
+        oid(0),
+        (-1).into(),
+        oid(if ty.is_string() { 100 } else { 0 }),
+    ]);
+}
+
 /// `pg_type`.
 pub fn pg_type(state: &State, pid: i32, table: &mut Table) {
     table.columns(TYPE_COLUMNS);
-    let mut add = |ty: &Type| {
-        let element = match ty {
-            Type::Array(element) => element.oid(),
-            _ => 0,
-        };
-        let category = match ty {
-            Type::Array(_) => "A",
-            Type::Bool => "B",
-            ty if ty.is_string() => "S",
-            ty if ty.is_number() || ty.is_oid() => "N",
-            Type::Timestamp(_) | Type::Timestamptz(_) | Type::Date => "D",
-            _ => "U",
-        };
-        table.row([
-            oid(ty.oid()),
-            ty.typname().into(),
-            oid(PG_CATALOG),
-            oid(10),
-            i64::from(ty.typlen()).into(),
-            "b".into(),
-            category.into(),
-            true.into(),
-            ",".into(),
-            oid(0),
-            oid(element),
-            oid(ty.array_oid()),
-            oid(0),
-            (-1).into(),
-            oid(if ty.is_string() { 100 } else { 0 }),
-        ]);
-    };
-    for number in (16..=5069).filter(|number| *number != 0) {
-        if let Some(ty) = Type::from_oid(number, -1).filter(|ty| ty.oid() == number) {
-            add(&ty);
-        }
-    }
+    table
+        .rows
+        .extend(BUILT_IN.with(|rows| rows.get_or_init(built_in).clone()));
     let database = state.database(pid);
     for (id, definition) in database.enums.iter(&state.log, state.catalog_view(pid)) {
         let (name, _, schema) = &**definition;

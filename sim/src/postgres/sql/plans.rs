@@ -1,0 +1,140 @@
+//! Plans that are kept, so that a text that comes again is not bound again.
+//!
+//! A plan is a function of the statement's text, the types that were declared for its parameters, and the oid
+//! and the columns of each relation that it reads, which is all that binding asks the server. The relations
+//! are scanned for each execution anyway; a plan that was bound to the same ones is the plan that binding
+//! would make again.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use sqlparser::ast::{ObjectName, Query};
+
+use super::bind::{Binder, Bound};
+use super::host::{Column, Host, Scan, ScanRow};
+use super::plan::{Cte, Plan};
+use super::value::Type;
+
+/// How many texts a thread remembers plans of; then it forgets all of them.
+const KEPT_TEXTS: usize = 2048;
+/// How many plans of one text are remembered: relations differ from server to server and from time to time.
+const KEPT_PLANS: usize = 8;
+
+/// The rows that a plan reads from one relation: put in place for each execution.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Slot(Rc<RefCell<Rc<Vec<ScanRow>>>>);
+
+impl Slot {
+    pub(crate) fn of(rows: Vec<ScanRow>) -> Self {
+        Slot(Rc::new(RefCell::new(Rc::new(rows))))
+    }
+
+    pub(crate) fn rows(&self) -> Rc<Vec<ScanRow>> {
+        Rc::clone(&self.0.borrow())
+    }
+
+    fn put(&self, rows: Vec<ScanRow>) {
+        *self.0.borrow_mut() = Rc::new(rows);
+    }
+}
+
+impl PartialEq for Slot {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// A relation that a statement reads, as it was when the statement was bound.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) name: ObjectName,
+    pub(crate) only: bool,
+    pub(crate) oid: u32,
+    pub(crate) columns: Arc<[Column]>,
+    pub(crate) slot: Slot,
+}
+
+impl Read {
+    fn is_of(&self, scan: &Scan) -> bool {
+        let same = Arc::ptr_eq(&self.columns, &scan.columns) || self.columns == scan.columns;
+        self.oid == scan.oid && same
+    }
+}
+
+/// A bound query with what must be put in place before it runs.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) plan: Plan,
+    /// The plan's columns.
+    pub(crate) columns: Arc<[Column]>,
+    declared: Vec<Option<Type>>,
+    reads: Vec<Read>,
+    ctes: Vec<Rc<Cte>>,
+}
+
+impl Prepared {
+    /// Whether it was bound for these types to the relations that were scanned.
+    fn fits(&self, declared: &[Option<Type>], scans: &[Scan]) -> bool {
+        self.declared == declared && self.reads.iter().zip(scans).all(|(read, scan)| read.is_of(scan))
+    }
+
+    /// Lets go of the rows of an execution.
+    pub(crate) fn rest(&self) {
+        for read in &self.reads {
+            read.slot.put(Vec::new());
+        }
+        for cte in &self.ctes {
+            cte.rows.take();
+        }
+    }
+}
+
+thread_local! {
+    static PLANS: RefCell<BTreeMap<Arc<str>, Vec<Rc<Prepared>>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The plan of a query that is, or is part of, the statement of this text, with the rows that it reads.
+pub(crate) fn prepare<H: Host>(
+    host: &mut H,
+    text: &Arc<str>,
+    query: &Query,
+    declared: &[Option<Type>],
+) -> Bound<Rc<Prepared>, H> {
+    let known = PLANS.with_borrow(|plans| plans.get(text).cloned());
+    if let Some(first) = known.as_ref().and_then(|plans| plans.first()) {
+        // In the order of binding, so that locks are waited for in the same order.
+        let mut scans = Vec::with_capacity(first.reads.len());
+        for read in &first.reads {
+            scans.push(host.scan(&read.name, read.only, false)?);
+        }
+        let fitting = known.iter().flatten().find(|plan| plan.fits(declared, &scans));
+        if let Some(plan) = fitting {
+            for (read, scan) in plan.reads.iter().zip(scans) {
+                read.slot.put(scan.rows);
+            }
+            return Ok(Rc::clone(plan));
+        }
+    }
+    let mut binder = Binder::new(host, declared);
+    let plan = binder.query(query)?;
+    let prepared = Rc::new(Prepared {
+        columns: plan.columns.as_slice().into(),
+        declared: declared.to_vec(),
+        reads: std::mem::take(&mut binder.reads),
+        ctes: std::mem::take(&mut binder.all_ctes),
+        plan,
+    });
+    PLANS.with_borrow_mut(|plans| {
+        if plans.len() >= KEPT_TEXTS {
+            plans.clear();
+        }
+        let of_text = plans.entry(Arc::clone(text)).or_default();
+        if of_text.len() >= KEPT_PLANS {
+            of_text.clear();
+        }
+        of_text.push(Rc::clone(&prepared));
+    });
+    Ok(prepared)
+}
