@@ -1,6 +1,6 @@
 //! One attempt at the load: a slot with an exported snapshot, and under it one table after the other.
 
-use futures_util::future::AbortHandle;
+use futures_util::future::{AbortHandle, try_join};
 use leftover_core::connection::{
     Closed, Connector as _, NewSlot, Session as _, SlotSnapshot, Startup, Walsender as _,
 };
@@ -70,6 +70,16 @@ enum Holder {
 }
 
 impl Holder {
+    fn new(loader: &Loader, env: &Env, walsender: Walsender) -> Self {
+        if !loader.breaks(Planted::Detached) {
+            return Holder::Here(walsender);
+        }
+        Holder::InATask(env.spawner.spawn(async move {
+            let _kept = walsender;
+            std::future::pending::<()>().await;
+        }))
+    }
+
     async fn close(self) -> Closed {
         match self {
             Holder::Here(walsender) => walsender.close().await,
@@ -88,11 +98,21 @@ pub(super) async fn run(
     number: u32,
     sessions: &mut Sessions,
 ) -> Result<u64, PipelineError> {
-    let snapshot = create_slot(loader, env, number, sessions).await?;
-    let [_, reader, writer] = ROLES.map(|role| limited(loader, &session(number, role)));
-    let reader = env.source.session(&reader).await.map_err(PipelineError::new)?;
+    if !loader.breaks(Planted::RecordedAfterwards) {
+        loader.record(|record| record.begin(number));
+    }
+    let [holder, reader, writer] = ROLES.map(|role| limited(loader, &session(number, role)));
+    let mut holder = env.source.walsender(&holder).await.map_err(PipelineError::new)?;
+    // The others connect while the server makes the slot, for which it may have to wait.
+    let others = async {
+        let reader = env.source.session(&reader).await.map_err(PipelineError::new)?;
+        let writer = env.target.session(&writer).await.map_err(PipelineError::new)?;
+        Ok((reader, writer))
+    };
+    let (snapshot, (reader, writer)) = try_join(create_slot(&mut holder, number), others).await?;
+    loader.record(|record| record.begin(number));
+    sessions.holder = Some(Holder::new(loader, env, holder));
     let reader = sessions.reader.insert(reader);
-    let writer = env.target.session(&writer).await.map_err(PipelineError::new)?;
     let writer = sessions.writer.insert(writer);
     let begin =
         format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'");
@@ -107,18 +127,8 @@ pub(super) async fn run(
     Ok(rows)
 }
 
-/// Creates the slot on a connection that keeps the exported snapshot. Returns the snapshot's name.
-async fn create_slot(
-    loader: &Loader,
-    env: &Env,
-    number: u32,
-    sessions: &mut Sessions,
-) -> Result<String, PipelineError> {
-    if !loader.breaks(Planted::RecordedAfterwards) {
-        loader.record(|record| record.begin(number));
-    }
-    let holder = limited(loader, &session(number, ROLES[0]));
-    let mut holder = env.source.walsender(&holder).await.map_err(PipelineError::new)?;
+/// Creates the slot on a connection that keeps its exported snapshot. Returns the snapshot's name.
+async fn create_slot(holder: &mut Walsender, number: u32) -> Result<String, PipelineError> {
     let slot = NewSlot {
         name: slot(number),
         temporary: false,
@@ -126,15 +136,6 @@ async fn create_slot(
         snapshot: SlotSnapshot::Export,
     };
     let created = holder.create_slot(&slot).await.map_err(PipelineError::new)?;
-    loader.record(|record| record.begin(number));
-    sessions.holder = Some(if loader.breaks(Planted::Detached) {
-        Holder::InATask(env.spawner.spawn(async move {
-            let _kept = holder;
-            std::future::pending::<()>().await;
-        }))
-    } else {
-        Holder::Here(holder)
-    });
     let snapshot = created.snapshot;
     snapshot.ok_or_else(|| PipelineError("the slot came without a snapshot".to_owned()))
 }

@@ -86,7 +86,7 @@ pub(super) fn bugs() -> Vec<Scenario> {
             "law 4: a load that is dropped cleans up on the session that it was stopped in",
             planted!(TeardownOnTheBroken),
             &[Family::Drop],
-            while_it_reads,
+            |boundary| while_it_reads(boundary) && boundary.message.starts_with("Copy"),
         ),
         bug(
             "planted-pattern",
@@ -119,7 +119,7 @@ pub(super) fn bugs() -> Vec<Scenario> {
                 "law 8: a drop that cannot remove the slot says that nothing is left",
                 planted!(ErrorSwallowed),
                 &[Family::Drop],
-                while_it_creates,
+                around_the_creation,
             )
         },
         bug(
@@ -141,6 +141,12 @@ pub(super) fn bugs() -> Vec<Scenario> {
 
 fn while_it_creates(boundary: &Boundary) -> bool {
     boundary.message.ends_with("CREATE_REPLICATION_SLOT")
+}
+
+/// The holder's messages, and one that comes while the server is still at work on the slot.
+fn around_the_creation(boundary: &Boundary) -> bool {
+    let role = &boundary.actor.role;
+    role.ends_with("/holder") || role.ends_with("/writer") && *boundary.message == *"BackendKeyData"
 }
 
 fn while_it_reads(boundary: &Boundary) -> bool {

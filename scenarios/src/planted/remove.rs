@@ -26,13 +26,13 @@ pub(super) async fn remove(loader: &Loader, env: &Env, number: u32) -> Result<()
     }
     within(&*env.clock, REMOVE, async {
         let mut source = connect(loader, &env.source).await?;
-        end_sessions(loader, &mut source, number).await?;
-        drop_slots(loader, &mut source, &*env.clock, number).await?;
+        let removed = remove_on_source(loader, &mut source, &*env.clock, number).await;
         let _end = source.close().await;
+        removed?;
         let mut target = connect(loader, &env.target).await?;
-        end_sessions(loader, &mut target, number).await?;
+        let removed = end_sessions(loader, &mut target, number).await;
         let _end = target.close().await;
-        Ok(())
+        removed
     })
     .await?;
     loader.record(|record| record.forget(number));
@@ -64,14 +64,30 @@ async fn end_sessions(loader: &Loader, on: &mut Session, number: u32) -> Result<
     Err(PipelineError(format!("sessions of attempt {number} do not end")))
 }
 
-async fn drop_slots(
+/// A backend that creates a slot goes before the slot.
+async fn remove_on_source(
+    loader: &Loader,
+    on: &mut Session,
+    clock: &dyn Clock,
+    number: u32,
+) -> Result<(), PipelineError> {
+    end_sessions(loader, on, number).await?;
+    drop_slot_of(loader, on, clock, number).await
+}
+
+async fn drop_slot_of(
     loader: &Loader,
     on: &mut Session,
     clock: &dyn Clock,
     number: u32,
 ) -> Result<(), PipelineError> {
     let slot = slot(number);
-    if loader.breaks(Planted::Pattern) && !loader.record(|record| record.is_complete(number)) {
+    let interrupted = !loader.record(|record| record.is_complete(number));
+    if loader.breaks(Planted::TeardownOnTheBroken) && interrupted {
+        // The run has dropped it.
+        return Ok(());
+    }
+    if loader.breaks(Planted::Pattern) && interrupted {
         let sql = format!(
             "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
             WHERE slot_name LIKE '{slot}'"
@@ -84,18 +100,13 @@ async fn drop_slots(
 /// Stops the run, and removes every attempt that is written down.
 pub(super) async fn drop_all(loader: &Loader, env: &Env) -> DropReport {
     loader.stop();
-    let of_the_run = loader.breaks(Planted::TeardownOnTheBroken);
-    if of_the_run || loader.breaks(Planted::ClosingIsRelease) {
+    if loader.breaks(Planted::TeardownOnTheBroken) || loader.breaks(Planted::ClosingIsRelease) {
         while loader.record(|record| record.running) {
             env.clock.sleep(Duration::from_millis(10)).await;
         }
     }
     let mut report = DropReport::default();
     for number in loader.record(|record| record.attempts()) {
-        if of_the_run && !loader.record(|record| record.is_complete(number)) {
-            // The run has removed it.
-            continue;
-        }
         match remove(loader, env, number).await {
             Ok(()) => report.removed.push(format!("slot {}", slot(number))),
             Err(_) if loader.breaks(Planted::ErrorSwallowed) => {}
