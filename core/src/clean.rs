@@ -19,6 +19,8 @@ use crate::report::{Cleaned, Located, MayBeLeft, State, Thing};
 const RETRY: Duration = Duration::from_millis(200);
 /// How often it is tried.
 const LOCK_TRIES: u32 = 25;
+/// Pause before looking again for a session that is on its way out.
+const SOON: Duration = Duration::from_millis(10);
 
 /// Removes the sessions of `attempt` from both servers, and its slot unless the target may already say that
 /// the load is complete.
@@ -70,6 +72,33 @@ pub(crate) async fn after_attempt<C: Connector>(
         });
     }
     cleaned
+}
+
+/// Waits until the sessions that this process has given up are gone from both servers. It ends none of them:
+/// somebody else may own the mirror by now, with sessions of the same names. Their sockets are closed, and they
+/// are idle or have been terminated by whoever dropped the mirror.
+pub(crate) async fn see_out<C: Connector>(context: &Arc<Context<C>>, attempt: Option<Attempt>) {
+    let known = [Attempt::default(), attempt.unwrap_or_default()];
+    let bound = context.settings.bounds.close;
+    for side in [Side::Source, Side::Target] {
+        let janitor = context.session_name(known[1], Role::Janitor);
+        let before = janitor.number;
+        let given_up = |name: &SessionName| {
+            known.contains(&name.attempt)
+                && name.number < before
+                && !matches!(name.role, Role::Drop | Role::Status)
+        };
+        let gone = async {
+            let mut client = context.connect(side, janitor).await?;
+            while !reclaim::sessions(&mut client, given_up).await?.is_empty() {
+                context.clock.sleep(SOON).await;
+            }
+            janitor::release(context, client).await
+        };
+        if let Err(failure) = within(context, side, bound, gone).await {
+            tracing::info!(%failure, "did not see the last sessions go");
+        }
+    }
 }
 
 /// What names all sessions of a mirror, for people.
