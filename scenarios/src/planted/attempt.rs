@@ -65,14 +65,14 @@ pub(super) struct Sessions {
 
 /// The connection that keeps the exported snapshot.
 enum Holder {
-    Here(Walsender),
+    Here(Box<Walsender>),
     InATask(AbortHandle),
 }
 
 impl Holder {
     fn new(loader: &Loader, env: &Env, walsender: Walsender) -> Self {
         if !loader.breaks(Planted::Detached) {
-            return Holder::Here(walsender);
+            return Holder::Here(Box::new(walsender));
         }
         Holder::InATask(env.spawner.spawn(async move {
             let _kept = walsender;
