@@ -119,7 +119,15 @@ fn found_bugs_are_there_too(major: u32) {
         }
         let (trial, settings) = (&case.trial, Settings::real());
         let outcome = on_servers(major, async |world| {
-            run_plan(world, &scenario, trial.seed, &trial.config, &trial.plan, &settings).await
+            run_plan(
+                world,
+                &scenario,
+                trial.seed,
+                &trial.config,
+                &trial.plan,
+                &settings,
+            )
+            .await
         });
         let outcome = outcome.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         match case.check(&outcome) {
