@@ -26,13 +26,14 @@ fn scenario(name: &str) -> Scenario {
     leftover_scenarios::find(name).unwrap_or_else(|| panic!("there is no scenario {name}"))
 }
 
-/// Sweeps until `enough` of what a run showed.
-fn sweep_until(scenario: &Scenario, config: Config, enough: fn(&Outcome) -> bool) -> Swept {
+/// Sweeps until a run has shown `enough`.
+fn sweep_until(scenario: &Scenario, config: Config, thorough: bool, enough: fn(&Outcome) -> bool) -> Swept {
     let over = AtomicBool::new(false);
     let explorer = Explorer {
         lab: &SimLab::default(),
         jobs: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
         stop: &|| over.load(Ordering::Relaxed),
+        thorough,
         seen: &|outcome| over.store(over.load(Ordering::Relaxed) || enough(outcome), Ordering::Relaxed),
     };
     let calm = Trial {
@@ -44,7 +45,7 @@ fn sweep_until(scenario: &Scenario, config: Config, enough: fn(&Outcome) -> bool
 
 /// The first run of a sweep that leaves something.
 fn found(scenario: &Scenario) -> Outcome {
-    let swept = sweep_until(scenario, Config::default(), |outcome| {
+    let swept = sweep_until(scenario, Config::default(), false, |outcome| {
         !outcome.verdict.leftovers().is_empty()
     });
     let findings = swept.tally.in_order();
@@ -224,7 +225,7 @@ fn without_a_bug_the_same_places_and_faults_leave_nothing() {
             build: sound.build,
             ..bug.clone()
         };
-        let swept = sweep_until(&scenario, Config::smallest(), |_| false);
+        let swept = sweep_until(&scenario, Config::smallest(), true, |_| false);
         assert!(swept.tally.is_clean(), "as {}: {}", bug.name, swept.tally);
         assert!(swept.planned > 0, "nothing strikes {}", bug.name);
         runs += swept.tally.runs;
