@@ -106,4 +106,39 @@ mod tests {
             assert_eq!(error.exit_code(), 2, "{bad:?}");
         }
     }
+
+    /// The arguments of every `cargo leftover …` in a text, up to a comment or the end of its code.
+    fn told(text: &str) -> Vec<Vec<String>> {
+        let after = text.split("cargo leftover ").skip(1);
+        let one = |rest: &str| {
+            let code = rest.split(['`', '#', '\n']).next().unwrap_or_default();
+            let words = code.split_whitespace().map(|word| word.trim_matches('\''));
+            let url = |word: &str| word.replace("URL", "postgres://host/db");
+            std::iter::once("leftover".to_owned())
+                .chain(words.map(url))
+                .collect()
+        };
+        after.map(one).collect()
+    }
+
+    #[test]
+    fn every_command_that_the_documentation_tells_is_one() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let docs = std::fs::read_dir(format!("{root}/docs")).expect("it is there");
+        let docs = docs.map(|entry| entry.expect("it can be read").path());
+        let mut commands = 0;
+        for file in docs.chain([format!("{root}/README.md").into()]) {
+            for words in told(&std::fs::read_to_string(&file).expect("text")) {
+                let parsed = Cli::try_parse_from(&words);
+                assert!(
+                    parsed.is_ok(),
+                    "{}: {words:?}: {}",
+                    file.display(),
+                    parsed.err().map_or(String::new(), |e| e.to_string())
+                );
+                commands += 1;
+            }
+        }
+        assert!(commands > 20, "only {commands}");
+    }
 }
