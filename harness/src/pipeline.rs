@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::fault::plan::Point;
 use crate::process::Env;
 
 /// Anything that reads one server, writes another, and stops: our mirror, a model of somebody's bug, a user's
@@ -24,6 +25,17 @@ pub trait Pipeline: Send + Sync {
     fn drop_all(&self, env: Env) -> BoxFuture<'_, Result<DropReport, PipelineError>> {
         drop(env);
         Box::pin(std::future::ready(Ok(DropReport::default())))
+    }
+
+    /// The phases of a run, in their order: at least one.
+    fn phases(&self) -> &'static [&'static str] {
+        &["run"]
+    }
+
+    /// In which of them a run sends or gets this message.
+    fn phase(&self, at: &Point) -> &'static str {
+        let _only_one = at;
+        "run"
     }
 
     /// How its sessions, slots and publications are recognised.

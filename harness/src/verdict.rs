@@ -12,6 +12,7 @@ use crate::invariant::End;
 use crate::lab::Trial;
 use crate::leftover::{Leftover, render};
 use crate::log::Record;
+use crate::reach::Reached;
 use crate::scenario::Recon;
 
 /// The judgement of one run.
@@ -80,6 +81,8 @@ pub struct Outcome {
     pub polls: u64,
     /// How long the run and a drop beside it took, in the world's time.
     pub duration: Duration,
+    /// What it has reached.
+    pub reached: Reached,
     /// The event log's hash with the verdict in it.
     pub hash: u64,
     /// The number of events.

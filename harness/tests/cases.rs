@@ -14,6 +14,7 @@ use leftover_harness::fault::plan::{
 };
 use leftover_harness::lab::Trial;
 use leftover_harness::log::Way;
+use leftover_harness::reach::Promises;
 use leftover_harness::run::{Settings, run_plan};
 use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::space::Family;
@@ -287,6 +288,7 @@ fn scenario(build: leftover_harness::scenario::Build) -> Scenario {
         blocker: None,
         families: &[Family::Calm],
         region: |_| true,
+        promises: Promises::NONE,
     }
 }
 

@@ -13,6 +13,7 @@ use leftover_harness::fault::plan::{Act, At, Fault, Persistence, Plan, Point, Sc
 use leftover_harness::invariant::End;
 use leftover_harness::leftover::Leftover;
 use leftover_harness::pipeline::Pipeline;
+use leftover_harness::reach::Promises;
 use leftover_harness::run::{RunError, Settings, record, run_plan};
 use leftover_harness::scenario::{Blocker, Boundary, Expect, Scenario};
 use leftover_harness::space::{Family, Space};
@@ -31,6 +32,7 @@ fn scenario(build: fn(&Config) -> Box<dyn Pipeline>) -> Scenario {
         blocker: None,
         families: &[Family::Calm],
         region: |_| true,
+        promises: Promises::NONE,
     }
 }
 

@@ -9,7 +9,7 @@ use leftover_core::clock::SharedClock;
 use super::awaits::Awaits;
 use super::errand::{Errand, Ticket};
 use super::failing::can_fail;
-use super::plan::{Act, At, Fault, Persistence, Plan, Strike, When};
+use super::plan::{Act, At, Fault, Persistence, Plan, Point, Strike, When};
 use super::tasks::Tasks;
 use crate::log::{Actor, ActorId, Event, EventLog, Way};
 use crate::world::Server;
@@ -38,6 +38,8 @@ pub struct Struck {
     pub strike: Strike,
     /// How many times it struck.
     pub times: u32,
+    /// The last message of its process when it struck, where it is placed by time.
+    pub last: Option<Point>,
 }
 
 /// How many connections the plan's faults ended without the client's doing.
@@ -123,6 +125,7 @@ impl Layer {
         let strikes = plan.strikes.iter().map(|strike| Struck {
             strike: strike.clone(),
             times: 0,
+            last: None,
         });
         Arc::new(Layer {
             log: EventLog::new(clock.clone()),
@@ -217,6 +220,10 @@ impl Layer {
         let act = {
             let mut state = self.state();
             state.strikes[index].times += 1;
+            if let At::Time { .. } = state.strikes[index].strike.at {
+                let last = state.processes[process.0].awaits.last(&self.log);
+                state.strikes[index].last = last.map(|last| last.point());
+            }
             let strike = &state.strikes[index].strike;
             let text = self.log.text(&strike.to_string());
             self.log.push(None, Event::Struck(text), false);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use leftover_core::connection::{Closed, Connector as _, Session as _, Startup};
+use leftover_harness::fault::plan::Point;
 use leftover_harness::pipeline::{
     Budget, DropReport, Lookalikes, Ours, Pipeline, PipelineError, RunReport, TablePair,
 };
@@ -162,6 +163,14 @@ impl Pipeline for Toy {
 
     fn drop_all(&self, env: Env) -> BoxFuture<'_, Result<DropReport, PipelineError>> {
         Box::pin(self.remove(env))
+    }
+
+    fn phases(&self) -> &'static [&'static str] {
+        &["prepare", "copy"]
+    }
+
+    fn phase(&self, at: &Point) -> &'static str {
+        if at.role == "worker" { "copy" } else { "prepare" }
     }
 
     fn ours(&self) -> Ours {

@@ -115,11 +115,7 @@ pub fn describe<H: Host>(
 ///
 /// # Errors
 /// `42703` for a column that is not there, and what the query fails with.
-pub fn copy_out<H: Host>(
-    host: &mut H,
-    text: &Arc<str>,
-    command: &CopyCommand,
-) -> Bound<Relation, H> {
+pub fn copy_out<H: Host>(host: &mut H, text: &Arc<str>, command: &CopyCommand) -> Bound<Relation, H> {
     match &command.source {
         CopySource::Query(query) => run_query(host, text, query, &[], &[]),
         CopySource::Table { name, columns } => {
