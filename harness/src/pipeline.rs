@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 use crate::fault::plan::Point;
 use crate::process::Env;
@@ -17,7 +18,7 @@ pub trait Pipeline: Send + Sync {
     /// Its name.
     fn name(&self) -> &str;
 
-    /// Runs until the initial load is complete.
+    /// Runs until the initial load is complete, or until `env.stop` asks it to stop, where it can.
     fn run(&self, env: Env) -> BoxFuture<'_, Result<RunReport, PipelineError>>;
 
     /// What its user does to get rid of it, from another process. It may be called while `run` runs. By
@@ -57,6 +58,18 @@ pub struct RunReport {
     pub partitions: usize,
     /// How many rows were copied.
     pub rows: u64,
+    /// That it was stopped before it was complete, and how that ended.
+    pub stopped: Option<Stopped>,
+}
+
+/// What a run that was asked to stop says of the mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stopped {
+    /// The load starts anew next time: no slot is needed until then.
+    Undone,
+    /// The load may be complete, and then goes on from its slot.
+    MayGoOn,
 }
 
 /// What a drop says.

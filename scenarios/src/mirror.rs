@@ -5,10 +5,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use leftover_core::mirror::Mirror;
 use leftover_core::names::{MirrorName, Role, TableName};
+use leftover_core::progress::Progress;
+use leftover_core::report::LoadOutcome;
 use leftover_core::settings::{Bounds, Settings, Tables};
 use leftover_harness::fault::plan::Point;
 use leftover_harness::pipeline::{
-    Budget, DropReport, Lookalikes, Ours, Pipeline, PipelineError, RunReport, TablePair,
+    Budget, DropReport, Lookalikes, Ours, Pipeline, PipelineError, RunReport, Stopped, TablePair,
 };
 use leftover_harness::process::Env;
 use leftover_harness::reach::CLEAN_UP;
@@ -117,6 +119,17 @@ impl MirrorPipeline {
     }
 }
 
+/// What a load says that was stopped. Once all of its partitions are loaded it may be complete.
+fn stopped(progress: &Progress) -> RunReport {
+    let (partitions, loaded) = (progress.partitions(), progress.partitions_loaded());
+    let all = partitions > 0 && loaded == partitions;
+    RunReport {
+        partitions: usize::try_from(loaded).expect("as many as there are blocks"),
+        rows: progress.rows(),
+        stopped: Some(if all { Stopped::MayGoOn } else { Stopped::Undone }),
+    }
+}
+
 impl Pipeline for MirrorPipeline {
     fn name(&self) -> &str {
         self.name.as_str()
@@ -124,11 +137,16 @@ impl Pipeline for MirrorPipeline {
 
     fn run(&self, env: Env) -> BoxFuture<'_, Result<RunReport, PipelineError>> {
         Box::pin(async move {
-            let loaded = self.mirror(env).load().await.map_err(PipelineError::new)?;
-            Ok(RunReport {
-                partitions: self.partitions,
-                rows: loaded.rows,
-            })
+            let stop = env.stop.clone();
+            let mirror = self.mirror(env);
+            match mirror.load_until(stop).await.map_err(PipelineError::new)? {
+                LoadOutcome::Loaded(loaded) => Ok(RunReport {
+                    partitions: self.partitions,
+                    rows: loaded.rows,
+                    stopped: None,
+                }),
+                LoadOutcome::Stopped(_) => Ok(stopped(&mirror.progress())),
+            }
         })
     }
 

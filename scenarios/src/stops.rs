@@ -53,6 +53,17 @@ pub(crate) fn timed_out() -> Scenario {
     )
 }
 
+/// `stopped-during-initial-load`.
+pub(crate) fn stopped() -> Scenario {
+    let about = "the process is asked to stop (SIGTERM) while it loads, and cleans up";
+    struck(
+        "stopped-during-initial-load",
+        about,
+        &[Family::Stop],
+        &[Situation::CleanupCancelled],
+    )
+}
+
 /// `kill-during-initial-load`.
 pub(crate) fn killed() -> Scenario {
     let about = "the process is killed at a message";

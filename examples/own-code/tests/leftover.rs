@@ -38,7 +38,11 @@ impl Pipeline for Theirs {
                 .load(&["orders", "lines"])
                 .await
                 .map_err(PipelineError::new)?;
-            Ok(RunReport { partitions: 2, rows })
+            Ok(RunReport {
+                partitions: 2,
+                rows,
+                stopped: None,
+            })
         })
     }
     fn ours(&self) -> Ours {

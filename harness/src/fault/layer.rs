@@ -10,6 +10,7 @@ use super::awaits::Awaits;
 use super::errand::{Errand, Ticket};
 use super::failing::can_fail;
 use super::plan::{Act, At, Fault, Persistence, Plan, Point, Strike, When};
+use super::stop::Stop;
 use super::tasks::Tasks;
 use crate::log::{Actor, ActorId, Event, EventLog, Way};
 use crate::world::Server;
@@ -78,6 +79,7 @@ pub(super) enum Deferred {
     Host(ProcessId, Server, Fault, Persistence),
     Kill(ProcessId),
     Cancel(ProcessId),
+    Stop(ProcessId),
     Drop,
     Errand(Errand, Ticket),
 }
@@ -94,6 +96,7 @@ pub(super) struct Process {
     pub(super) label: String,
     pub(super) awaits: Awaits,
     pub(super) tasks: Tasks,
+    stop: Stop,
     pub(super) killed: bool,
     hosts: [Option<Fault>; 2],
     pub(super) severed: [Severed; 2],
@@ -166,6 +169,7 @@ impl Layer {
             label: label.to_owned(),
             awaits: Awaits::default(),
             tasks: Tasks::new(),
+            stop: Stop::default(),
             killed: false,
             hosts: [None; 2],
             severed: [Severed::default(); 2],
@@ -200,6 +204,11 @@ impl Layer {
     /// Whether the process has been killed.
     pub fn is_killed(&self, process: ProcessId) -> bool {
         self.state().processes[process.0].killed
+    }
+
+    /// The request to stop of a process.
+    pub(crate) fn stop_of(&self, process: ProcessId) -> Stop {
+        self.state().processes[process.0].stop.clone()
     }
 
     /// Registers who drives the run, to be woken by signals.
@@ -238,6 +247,7 @@ impl Layer {
                 }
             }
             Act::Cancel => self.perform(vec![Deferred::Cancel(process)]),
+            Act::Stop => self.perform(vec![Deferred::Stop(process)]),
             Act::Kill => self.perform(vec![Deferred::Kill(process)]),
             Act::Drop => self.perform(vec![Deferred::Drop]),
             Act::Crash { server } => {
@@ -408,6 +418,7 @@ impl Layer {
                     self.signal(Signal::Killed(process));
                 }
                 Deferred::Cancel(process) => self.signal(Signal::Cancel(process)),
+                Deferred::Stop(process) => self.stop_of(process).ask(),
                 Deferred::Drop => self.signal(Signal::Drop),
                 Deferred::Errand(errand, ticket) => self.signal(Signal::Errand(errand, ticket)),
             }

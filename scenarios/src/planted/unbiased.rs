@@ -72,6 +72,7 @@ impl Pipeline for Unbiased {
             Ok(RunReport {
                 partitions: 0,
                 rows: 0,
+                stopped: None,
             })
         })
     }
