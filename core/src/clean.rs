@@ -2,9 +2,10 @@
 //! keep the other from being cleaned. What could not be verified is named.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::client::{Client, Context, bounded};
+use crate::client::{Client, Context, FIRST_SESSION, bounded};
 use crate::connection::Connector;
 use crate::error::ConnectionError;
 use crate::failure::{Failure, Side};
@@ -19,6 +20,11 @@ use crate::report::{Cleaned, Located, MayBeLeft, State, Thing};
 const RETRY: Duration = Duration::from_millis(200);
 /// How often it is tried.
 const LOCK_TRIES: u32 = 25;
+
+/// Pause before a look at sessions that were closed, when some were still there.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often they are looked for.
+const LOOKS: u32 = 100;
 
 /// Removes the sessions of `attempt` from both servers, and its slot unless the target may already say that
 /// the load is complete.
@@ -70,6 +76,53 @@ pub(crate) async fn after_attempt<C: Connector>(
         });
     }
     cleaned
+}
+
+/// Looks until the sessions are gone that this process opened before it had an attempt, and closed. They are
+/// not ended by name: another process that waits to own the mirror numbers its own in the same way.
+pub(crate) async fn see_off<C: Connector>(context: &Arc<Context<C>>, cleaned: &mut Cleaned) {
+    let opened = context.sessions.load(Ordering::Relaxed);
+    if opened == FIRST_SESSION {
+        return;
+    }
+    let ours = move |name: &SessionName| {
+        let before_any = name.attempt == Attempt::default() && name.number < opened;
+        before_any && matches!(name.role, Role::Control | Role::Record)
+    };
+    let bound = context.settings.bounds.cleanup;
+    for side in [Side::Source, Side::Target] {
+        if let Err(because) = within(context, side, bound, look_until_gone(context, side, ours)).await {
+            cleaned.may_be_left.push(MayBeLeft {
+                side,
+                things: vec![Thing::Session(sessions_of(context))],
+                because,
+            });
+        }
+    }
+}
+
+async fn look_until_gone<C: Connector>(
+    context: &Arc<Context<C>>,
+    side: Side,
+    ours: impl Fn(&SessionName) -> bool + Send + Sync,
+) -> Result<(), Failure> {
+    let name = context.session_name(Attempt::default(), Role::Janitor);
+    let mut client = context.connect(side, name).await?;
+    for _ in 0..LOOKS {
+        if reclaim::sessions(&mut client, &ours).await?.is_empty() {
+            return janitor::release(context, client).await;
+        }
+        context.clock.sleep(LOOK).await;
+    }
+    let error = ConnectionError::TimedOut {
+        wait: "the end of closed sessions",
+        bound: LOOK * LOOKS,
+    };
+    Err(crate::client::failed(
+        side,
+        "looking for sessions that were closed",
+        error,
+    ))
 }
 
 /// What names all sessions of a mirror, for people.

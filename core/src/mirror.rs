@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 
 use crate::attempt::Run;
 use crate::clean;
-use crate::client::{Client, Context};
+use crate::client::{Client, Context, FIRST_SESSION};
 use crate::clock::SharedClock;
 use crate::connection::Connector;
 use crate::failure::{Failure, Side};
@@ -36,7 +36,7 @@ pub struct Mirror<C> {
 impl<C: Connector> Mirror<C> {
     /// A mirror of this name between these two databases. Nothing is done yet.
     pub fn new(name: MirrorName, source: C, target: C, clock: SharedClock, settings: Settings) -> Self {
-        let sessions = AtomicU32::new(1);
+        let sessions = AtomicU32::new(FIRST_SESSION);
         let context = Context {
             name,
             source,
@@ -92,9 +92,11 @@ impl<C: Connector> Mirror<C> {
                 load::clean_up_after(&self.context, &self.progress, &run, &error).await;
                 Err(error)
             }
-            None => Ok(LoadOutcome::Stopped(
-                load::clean_up(&self.context, &self.progress, &run).await,
-            )),
+            None => {
+                let mut cleaned = load::clean_up(&self.context, &self.progress, &run).await;
+                clean::see_off(&self.context, &mut cleaned).await;
+                Ok(LoadOutcome::Stopped(cleaned))
+            }
         };
         self.progress.enter(Phase::Done);
         outcome
