@@ -10,7 +10,7 @@ use crate::fault::plan::{Plan, Strike};
 use crate::fault::{Layer, Struck};
 use crate::invariant::End;
 use crate::lab::Trial;
-use crate::leftover::{Leftover, render};
+use crate::leftover::{Leftover, explain, render};
 use crate::log::Record;
 use crate::reach::Reached;
 use crate::scenario::Recon;
@@ -33,6 +33,14 @@ impl Verdict {
         match self {
             Verdict::Left(leftovers) => leftovers,
             Verdict::Clean | Verdict::NotStruck(_) => &[],
+        }
+    }
+
+    /// The verdict, with what the sessions that are left wait for.
+    pub fn explain(&self) -> String {
+        match self {
+            Verdict::Left(leftovers) => explain(leftovers),
+            other => other.to_string(),
         }
     }
 

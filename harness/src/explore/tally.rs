@@ -156,7 +156,12 @@ impl std::fmt::Display for Tally {
         for (_, finding) in self.in_order().into_iter().take(TOLD) {
             let strikes = finding.trial.plan.strikes.iter().map(ToString::to_string);
             let strikes: Vec<String> = strikes.collect();
-            write!(f, "\n\n{}\nafter: {}", finding.verdict, strikes.join("; "))?;
+            write!(
+                f,
+                "\n\n{}\nafter: {}",
+                finding.verdict.explain(),
+                strikes.join("; ")
+            )?;
         }
         Ok(())
     }
