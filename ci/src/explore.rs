@@ -55,7 +55,7 @@ fn explore(scenarios: &[Scenario], budget: &Budget, watch: &Watch) -> Result<Vec
     let mut explored = Vec::new();
     for scenario in scenarios {
         explored.push(Explored {
-            row: sweep::one(scenario, first, budget, watch)?,
+            row: sweep::one(scenario, first, false, budget, watch)?,
             beyond: Tally::default(),
         });
     }
@@ -89,6 +89,7 @@ fn beyond(
     let explorer = Explorer {
         lab: &lab,
         jobs: budget.jobs(),
+        thorough: false,
         stop: &|| watch.is_up(),
         seen: &|outcome| watch.see(outcome),
     };

@@ -8,6 +8,8 @@ use leftover_harness::fault::plan::Strike;
 use leftover_harness::scenario::Scenario;
 use leftover_harness::signature::Signature;
 
+use crate::worlds::Replay;
+
 /// How many kinds are shown of one scenario.
 const SHOWN: usize = 5;
 
@@ -22,6 +24,8 @@ pub fn print(scenario: &Scenario, tally: &Tally) -> Result<(), String> {
     let findings = tally.in_order();
     for (kinds, finding) in findings.iter().take(SHOWN) {
         let path = keep(scenario, kinds, finding)?;
+        let replay = Replay::of_case(&path);
+        replay.check_hash(&format!("{:016x}", finding.hash))?;
         let strikes: Vec<String> = finding.trial.plan.strikes.iter().map(Strike::to_string).collect();
         println!(
             "\n{} ({} runs, {}, seed {}):",
@@ -34,7 +38,7 @@ pub fn print(scenario: &Scenario, tally: &Tally) -> Result<(), String> {
         if !strikes.is_empty() {
             println!("  after: {}", strikes.join("; "));
         }
-        println!("  cargo leftover replay {}", path.display());
+        println!("  {replay}");
         println!("  cargo leftover shrink {}", path.display());
     }
     if findings.len() > SHOWN {

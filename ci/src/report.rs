@@ -176,7 +176,7 @@ pub fn story(row: &Row) -> Option<String> {
     for strike in &example.plan {
         text += &format!("  after: {strike}\n");
     }
-    text += &format!("  the run {}\n", example.end);
+    text += &format!("  {}\n", example.end);
     text += &format!("  {}\n", example.replay);
     if let Some(shrink) = &example.shrink {
         text += &format!("  {shrink}\n");

@@ -23,6 +23,10 @@ pub struct Args {
     /// Stop after so long; what was not run is said
     #[arg(long = "for", value_name = "TIME", value_parser = crate::budget::duration)]
     time: Option<std::time::Duration>,
+    /// Follow each strike by a drop, and in a run of its own by a next run and a drop; by default the two take
+    /// turns
+    #[arg(long)]
+    thorough: bool,
     #[command(flatten)]
     budget: Budget,
 }
@@ -65,7 +69,7 @@ pub fn run(args: &Args) -> Exit {
     let rows = args.budget.first_seed().and_then(|seed| {
         let swept = scenarios
             .iter()
-            .map(|scenario| one(scenario, seed, &args.budget, &watch));
+            .map(|scenario| one(scenario, seed, args.thorough, &args.budget, &watch));
         swept.collect::<Result<Vec<Row>, String>>()
     });
     let line = watch.finish();
@@ -82,12 +86,19 @@ pub fn run(args: &Args) -> Exit {
 ///
 /// # Errors
 /// When its worlds failed.
-pub fn one(scenario: &Scenario, seed: u64, budget: &Budget, watch: &Watch) -> Result<Row, String> {
+pub fn one(
+    scenario: &Scenario,
+    seed: u64,
+    thorough: bool,
+    budget: &Budget,
+    watch: &Watch,
+) -> Result<Row, String> {
     watch.on(scenario.name);
     let lab = SimLab::default();
     let explorer = Explorer {
         lab: &lab,
         jobs: budget.jobs(),
+        thorough,
         stop: &|| watch.is_up(),
         seen: &|outcome| watch.see(outcome),
     };

@@ -107,7 +107,8 @@ impl Replay {
         self.check_hash(&format!("{:016x}", outcome.hash))
     }
 
-    fn check_hash(&self, hash: &str) -> Result<(), String> {
+    /// As [`Replay::check`], of a run whose event log has this hash, in 16 hexadecimal digits.
+    pub fn check_hash(&self, hash: &str) -> Result<(), String> {
         let program =
             std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
         let output = Command::new(program)

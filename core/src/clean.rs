@@ -2,10 +2,9 @@
 //! keep the other from being cleaned. What could not be verified is named.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::client::{Client, Context, FIRST_SESSION, bounded};
+use crate::client::{Client, Context, bounded};
 use crate::connection::Connector;
 use crate::error::ConnectionError;
 use crate::failure::{Failure, Side};
@@ -20,11 +19,8 @@ use crate::report::{Cleaned, Located, MayBeLeft, State, Thing};
 const RETRY: Duration = Duration::from_millis(200);
 /// How often it is tried.
 const LOCK_TRIES: u32 = 25;
-
-/// Pause before a look at sessions that were closed, when some were still there.
-const LOOK: Duration = Duration::from_millis(50);
-/// How often they are looked for.
-const LOOKS: u32 = 100;
+/// Pause before looking again for a session that is on its way out.
+const SOON: Duration = Duration::from_millis(10);
 
 /// Removes the sessions of `attempt` from both servers, and its slot unless the target may already say that
 /// the load is complete.
@@ -78,51 +74,31 @@ pub(crate) async fn after_attempt<C: Connector>(
     cleaned
 }
 
-/// Looks until the sessions are gone that this process opened before it had an attempt, and closed. They are
-/// not ended by name: another process that waits to own the mirror numbers its own in the same way.
-pub(crate) async fn see_off<C: Connector>(context: &Arc<Context<C>>, cleaned: &mut Cleaned) {
-    let opened = context.sessions.load(Ordering::Relaxed);
-    if opened == FIRST_SESSION {
-        return;
-    }
-    let ours = move |name: &SessionName| {
-        let before_any = name.attempt == Attempt::default() && name.number < opened;
-        before_any && matches!(name.role, Role::Control | Role::Record)
-    };
-    let bound = context.settings.bounds.cleanup;
+/// Waits until the sessions that this process has given up are gone from both servers. It ends none of them:
+/// somebody else may own the mirror by now, with sessions of the same names. Their sockets are closed, and they
+/// are idle or have been terminated by whoever dropped the mirror.
+pub(crate) async fn see_out<C: Connector>(context: &Arc<Context<C>>, attempt: Option<Attempt>) {
+    let known = [Attempt::default(), attempt.unwrap_or_default()];
+    let bound = context.settings.bounds.close;
     for side in [Side::Source, Side::Target] {
-        if let Err(because) = within(context, side, bound, look_until_gone(context, side, ours)).await {
-            cleaned.may_be_left.push(MayBeLeft {
-                side,
-                things: vec![Thing::Session(sessions_of(context))],
-                because,
-            });
+        let janitor = context.session_name(known[1], Role::Janitor);
+        let before = janitor.number;
+        let given_up = |name: &SessionName| {
+            known.contains(&name.attempt)
+                && name.number < before
+                && !matches!(name.role, Role::Drop | Role::Status)
+        };
+        let gone = async {
+            let mut client = context.connect(side, janitor).await?;
+            while !reclaim::sessions(&mut client, given_up).await?.is_empty() {
+                context.clock.sleep(SOON).await;
+            }
+            janitor::release(context, client).await
+        };
+        if let Err(failure) = within(context, side, bound, gone).await {
+            tracing::info!(%failure, "did not see the last sessions go");
         }
     }
-}
-
-async fn look_until_gone<C: Connector>(
-    context: &Arc<Context<C>>,
-    side: Side,
-    ours: impl Fn(&SessionName) -> bool + Send + Sync,
-) -> Result<(), Failure> {
-    let name = context.session_name(Attempt::default(), Role::Janitor);
-    let mut client = context.connect(side, name).await?;
-    for _ in 0..LOOKS {
-        if reclaim::sessions(&mut client, &ours).await?.is_empty() {
-            return janitor::release(context, client).await;
-        }
-        context.clock.sleep(LOOK).await;
-    }
-    let error = ConnectionError::TimedOut {
-        wait: "the end of closed sessions",
-        bound: LOOK * LOOKS,
-    };
-    Err(crate::client::failed(
-        side,
-        "looking for sessions that were closed",
-        error,
-    ))
 }
 
 /// What names all sessions of a mirror, for people.

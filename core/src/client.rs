@@ -32,9 +32,6 @@ pub(crate) async fn bounded<T>(
     }
 }
 
-/// The number of a process's first session.
-pub(crate) const FIRST_SESSION: u32 = 1;
-
 /// What all parts of one mirror share.
 pub(crate) struct Context<C> {
     pub(crate) name: MirrorName,

@@ -39,7 +39,8 @@ pub(crate) async fn load<C: Connector>(
     unreachable!("the loop above ends by returning")
 }
 
-/// Cleans up after a load that failed. Whoever dropped the mirror or took it over has already done so.
+/// Cleans up after a load that failed. Whoever dropped the mirror or took it over has removed what it knew of
+/// and may be about to say so: then the sessions that this load has just given up are seen out, no more.
 pub(crate) async fn clean_up_after<C: Connector>(
     context: &Arc<Context<C>>,
     progress: &Progress,
@@ -47,7 +48,7 @@ pub(crate) async fn clean_up_after<C: Connector>(
     error: &LoadError,
 ) {
     if matches!(error, LoadError::Dropped { .. }) {
-        return;
+        return clean::see_out(context, run.attempt).await;
     }
     let cleaned = clean_up(context, progress, run).await;
     tracing::info!(?cleaned, %error, "cleaned up after a failed load");

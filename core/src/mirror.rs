@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 
 use crate::attempt::Run;
 use crate::clean;
-use crate::client::{Client, Context, FIRST_SESSION};
+use crate::client::{Client, Context};
 use crate::clock::SharedClock;
 use crate::connection::Connector;
 use crate::failure::{Failure, Side};
@@ -36,7 +36,7 @@ pub struct Mirror<C> {
 impl<C: Connector> Mirror<C> {
     /// A mirror of this name between these two databases. Nothing is done yet.
     pub fn new(name: MirrorName, source: C, target: C, clock: SharedClock, settings: Settings) -> Self {
-        let sessions = AtomicU32::new(FIRST_SESSION);
+        let sessions = AtomicU32::new(1);
         let context = Context {
             name,
             source,
@@ -93,8 +93,9 @@ impl<C: Connector> Mirror<C> {
                 Err(error)
             }
             None => {
-                let mut cleaned = load::clean_up(&self.context, &self.progress, &run).await;
-                clean::see_off(&self.context, &mut cleaned).await;
+                let cleaned = load::clean_up(&self.context, &self.progress, &run).await;
+                // Those of before the attempt were only closed.
+                clean::see_out(&self.context, run.attempt).await;
                 Ok(LoadOutcome::Stopped(cleaned))
             }
         };

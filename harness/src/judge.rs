@@ -131,16 +131,7 @@ impl<W: World> Bench<'_, W> {
         Ok(found)
     }
 
-    /// Looks once.
-    async fn look(&self, may_stay: &MayStay) -> Result<Vec<Leftover>, WorldError> {
-        let found = self.left(may_stay).await?;
-        if !found.is_empty() {
-            self.layer.log().note(LEFT);
-        }
-        Ok(found)
-    }
-
-    /// Looks until nothing is left or `bound` has passed.
+    /// Looks until nothing is left or `bound` has passed; once when it is nothing.
     async fn settle(&self, may_stay: &MayStay, bound: Duration) -> Result<Vec<Leftover>, WorldError> {
         let clock = self.layer.clock();
         let start = clock.now();
@@ -333,19 +324,20 @@ impl<W: World> Bench<'_, W> {
         if course.end(&self.layer) == End::DropOk {
             return self.lasting().await;
         }
+        let closing = self.pipeline.budget().closing;
         if then == Then::RunThenDrop {
             let process = Process::start(self.world, &self.layer, "next run");
             let run = Running::new(process, self.bounds().run, |env| self.pipeline.run(env));
             let ended = run.alone(&self.layer, &self.errands).await?;
             let mut found = Vec::from_iter(finding(Call::NextRun, &ended, self.bounds().run, false));
-            found.extend(self.look(&MayStay::SlotAndPublication).await?);
+            found.extend(self.settle(&MayStay::SlotAndPublication, closing).await?);
             found.extend(self.rows(self.pipeline).await?);
             if !found.is_empty() {
                 return Ok(found);
             }
         }
         let mut found = self.drop_at_last("last drop", self.pipeline).await?;
-        found.extend(self.look(&MayStay::Nothing).await?);
+        found.extend(self.settle(&MayStay::Nothing, closing).await?);
         if found.is_empty() {
             found = self.lasting().await?;
         }
@@ -404,7 +396,7 @@ impl<W: World> Bench<'_, W> {
             return Ok(Vec::new());
         }
         self.layer.clock().sleep(lasting).await;
-        self.look(&MayStay::Nothing).await
+        self.settle(&MayStay::Nothing, Duration::ZERO).await
     }
 
     /// What of somebody else's was removed or ended.

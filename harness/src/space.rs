@@ -218,7 +218,7 @@ impl<'a> Space<'a> {
 
     /// How many plans there are.
     pub fn len(&self) -> usize {
-        self.sites.len() * self.kinds() * self.thens.len()
+        self.strikes() * self.thens.len()
     }
 
     /// Whether there is nothing that can go wrong.
@@ -226,12 +226,26 @@ impl<'a> Space<'a> {
         self.len() == 0
     }
 
-    /// Plan `index`, which is below [`Space::len`].
-    pub fn plan(&self, index: usize) -> Plan {
-        let (rest, then) = (index / self.thens.len(), self.thens[index % self.thens.len()]);
-        let (place, act) = (rest / self.kinds(), rest % self.kinds());
+    /// How many things can strike, at all places together.
+    pub fn strikes(&self) -> usize {
+        self.sites.len() * self.kinds()
+    }
+
+    /// The strike `index`, which is below [`Space::strikes`]. What follows alternates, from one place to the
+    /// next and from one thing at a place to the next.
+    pub fn alternating(&self, index: usize) -> Plan {
+        let (place, act) = (index / self.kinds(), index % self.kinds());
         Plan {
             strikes: vec![self.strike(place, act)],
+            then: self.thens[(place + act) % self.thens.len()],
+        }
+    }
+
+    /// Plan `index`, which is below [`Space::len`].
+    pub fn plan(&self, index: usize) -> Plan {
+        let (strike, then) = (index / self.thens.len(), self.thens[index % self.thens.len()]);
+        Plan {
+            strikes: vec![self.strike(strike / self.kinds(), strike % self.kinds())],
             then,
         }
     }
@@ -270,16 +284,26 @@ impl<'a> Space<'a> {
     }
 }
 
+/// Whether a message of the run is one at which something can strike in `process`.
+fn is_wanted(recon: &Recon, process: &str, region: fn(&Boundary) -> bool) -> impl Fn(&Boundary) -> bool {
+    move |at| at.actor.process == process && recon.is_certain(at) && region(at)
+}
+
 fn boundaries<'a>(
     recon: &'a Recon,
     process: &str,
     region: fn(&Boundary) -> bool,
 ) -> impl Iterator<Item = &'a Boundary> {
-    let wanted = move |at: &&Boundary| at.actor.process == process && recon.is_certain(at) && region(at);
-    recon.boundaries.iter().filter(wanted)
+    let wanted = is_wanted(recon, process, region);
+    recon.boundaries.iter().filter(move |at| wanted(at))
 }
 
+/// Both sides of each message sent, and the time before each delivery. Of equal messages that come together,
+/// such as the thirteen `ParameterStatus` of a session's start, the first and the last: between the others
+/// nothing happens at either end.
 fn messages<'a>(recon: &'a Recon, process: &str, region: fn(&Boundary) -> bool) -> Vec<Site<'a>> {
+    let wanted = is_wanted(recon, process, region);
+    let places = recon.boundaries.iter().enumerate();
     let sides = |boundary: &'a Boundary| {
         let whens: &[When] = match boundary.way {
             Way::Sent => &[When::BeforeSend, When::AfterSend],
@@ -287,7 +311,22 @@ fn messages<'a>(recon: &'a Recon, process: &str, region: fn(&Boundary) -> bool) 
         };
         whens.iter().map(move |when| Site::Message(boundary, *when))
     };
-    boundaries(recon, process, region).flat_map(sides).collect()
+    places
+        .filter(|(index, boundary)| wanted(boundary) && !is_amid(&recon.boundaries, *index))
+        .flat_map(|(_, boundary)| sides(boundary))
+        .collect()
+}
+
+/// Whether the messages before and after this one are equal to it and came with it.
+fn is_amid(boundaries: &[Boundary], index: usize) -> bool {
+    let this = &boundaries[index];
+    let equal = |other: Option<&Boundary>| {
+        other.is_some_and(|other| {
+            let same = (other.at, other.way) == (this.at, this.way);
+            same && other.actor == this.actor && other.message == this.message
+        })
+    };
+    equal(index.checked_sub(1).and_then(|before| boundaries.get(before))) && equal(boundaries.get(index + 1))
 }
 
 /// The statements that can be made to fail, each with the errors that may answer it.

@@ -7,6 +7,7 @@
 //! Reading order: [`mirror`] (the mirror as a pipeline), [`fixture`], `load` and `stops` (its scenarios),
 //! [`peerdb`] and [`flink`] (the models), [`planted()`] (bugs that test the tool; a name alone finds them).
 
+mod cancel_request;
 mod catalogue;
 pub mod fixture;
 pub mod flink;

@@ -4,8 +4,9 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use leftover_harness::case::Case;
 use leftover_harness::config::Config;
-use leftover_harness::run::{Settings, record, run_scenario};
+use leftover_harness::run::{Settings, record, run_plan, run_scenario};
 use leftover_harness::scenario::Expect;
 use leftover_harness::verdict::Verdict;
 use leftover_scenarios::{catalogue, find};
@@ -102,4 +103,49 @@ scenarios! {
 fn every_scenario_of_the_catalogue_is_here() {
     let names: Vec<&str> = catalogue().iter().map(|scenario| scenario.name).collect();
     assert_eq!(names, TESTED);
+}
+
+/// Every case in which the simulator found a published bug, replayed with the same plan.
+fn found_bugs_are_there_too(major: u32) {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../cases");
+    let files = std::fs::read_dir(directory).expect("it is there");
+    let mut files: Vec<_> = files.map(|entry| entry.expect("it can be read").path()).collect();
+    files.sort();
+    let (mut same, mut problems) = (0, Vec::new());
+    for file in files {
+        let case = Case::read(&file).expect("the simulator's tests read it too");
+        let scenario = find(&case.scenario).expect("the simulator's tests find it too");
+        if scenario.expect == Expect::Clean {
+            continue;
+        }
+        let (trial, settings) = (&case.trial, Settings::real());
+        let outcome = on_servers(major, async |world| {
+            run_plan(
+                world,
+                &scenario,
+                trial.seed,
+                &trial.config,
+                &trial.plan,
+                &settings,
+            )
+            .await
+        });
+        let outcome = outcome.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        match case.check(&outcome) {
+            Ok(()) => same += 1,
+            Err(mismatch) => problems.push(format!("{}: {mismatch}", file.display())),
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n\n"));
+    assert!(same >= 10, "only {same} cases");
+}
+
+#[test]
+fn bugs_found_in_simulation_are_there_on_postgres_15() {
+    found_bugs_are_there_too(15);
+}
+
+#[test]
+fn bugs_found_in_simulation_are_there_on_postgres_17() {
+    found_bugs_are_there_too(17);
 }

@@ -82,6 +82,7 @@ pub fn sweep(scenario: &Scenario) -> Result<Swept, LabError> {
     let explorer = Explorer {
         lab: &lab,
         jobs: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
+        thorough: false,
         stop: &|| false,
         seen: &|_| {},
     };

@@ -93,3 +93,21 @@ fn mended_it_leaves_nothing() {
     let swept = sweep(&scenario(|_| Box::new(Theirs(KeepAlive::EndedByGuard)))).expect("it can be judged");
     assert!(swept.tally.is_clean(), "{}", swept.tally);
 }
+
+#[test]
+fn the_documentation_shows_this_very_glue() {
+    let (doc, here) = (
+        include_str!("../../../docs/own-code.md"),
+        include_str!("leftover.rs"),
+    );
+    let mut blocks = 0;
+    for block in doc.split("```rust\n").skip(1) {
+        let code = block.split("\n```").next().expect("a block ends");
+        assert!(
+            here.contains(code),
+            "docs/own-code.md shows what is not in this file:\n{code}"
+        );
+        blocks += 1;
+    }
+    assert_eq!(blocks, 2);
+}

@@ -26,6 +26,9 @@ pub struct Explorer<'a, L> {
     pub lab: &'a L,
     /// How many at a time.
     pub jobs: usize,
+    /// Whether a sweep follows each strike by everything that can follow it (a drop; a next run and a drop),
+    /// and not by one of them in turn.
+    pub thorough: bool,
     /// Whether the time is up.
     pub stop: &'a (dyn Fn() -> bool + Sync),
     /// Is told of every run, from any thread.

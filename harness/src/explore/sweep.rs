@@ -58,10 +58,10 @@ impl<L: Lab> Explorer<'_, L> {
             .iter()
             .map(|family| Space::new(&recon, "run", *family, scenario.region))
             .collect();
-        swept.planned = spaces.iter().map(|space| space.len() as u64).sum();
+        swept.planned = spaces.iter().map(|space| self.covered(space) as u64).sum();
         let ones = self.each(swept.planned, |number, tally| {
             let trial = Trial {
-                plan: nth_plan(&spaces, number),
+                plan: self.nth_plan(&spaces, number),
                 ..calm.clone()
             };
             self.count(scenario, &trial, (Stage::Sweep, number, 0), tally)
@@ -80,6 +80,30 @@ impl<L: Lab> Explorer<'_, L> {
         })?;
         swept.tally.merge(twos);
         Ok(swept)
+    }
+
+    /// Plan `number` of all these spaces.
+    fn nth_plan(&self, spaces: &[Space<'_>], number: u64) -> Plan {
+        let mut index = usize::try_from(number).expect("an index");
+        for space in spaces {
+            let covered = self.covered(space);
+            if index < covered && self.thorough {
+                return space.plan(index);
+            } else if index < covered {
+                return space.alternating(index);
+            }
+            index -= covered;
+        }
+        unreachable!("numbers are below the sum of all that is covered")
+    }
+
+    /// How many plans of a space a sweep takes.
+    fn covered(&self, space: &Space<'_>) -> usize {
+        if self.thorough {
+            space.len()
+        } else {
+            space.strikes()
+        }
     }
 
     /// Cancels what cleans up after the first strike, at each of its awaits: the drop that follows a cancel, and
@@ -124,17 +148,6 @@ impl<L: Lab> Explorer<'_, L> {
         }
         Ok(())
     }
-}
-
-fn nth_plan(spaces: &[Space<'_>], number: u64) -> Plan {
-    let mut index = usize::try_from(number).expect("an index");
-    for space in spaces {
-        if index < space.len() {
-            return space.plan(index);
-        }
-        index -= space.len();
-    }
-    unreachable!("numbers are below the sum of all lengths")
 }
 
 /// The first await after each kind of message of each role: where a stop means something of its own.

@@ -2,11 +2,11 @@
 
 use super::place::nearest;
 use super::simpler::{simpler_acts, simpler_configs, simpler_places};
+use super::wanted::Wanted;
 use crate::config::Config;
 use crate::fault::plan::{Plan, Strike, Then};
 use crate::lab::{Lab, Trial};
 use crate::scenario::{Recon, Scenario};
-use crate::signature::Signature;
 use crate::verdict::Outcome;
 
 /// How far shrinking goes.
@@ -34,11 +34,11 @@ const PLACES: usize = 5;
 
 /// Takes away what `found` does not need; `None` when nothing was left there.
 pub fn shrink(lab: &dyn Lab, scenario: &Scenario, found: Outcome, limits: Limits<'_>) -> Option<Shrunk> {
-    let signature = Signature::of(&found.verdict).filter(|signature| !signature.is_clean())?;
+    let wanted = Wanted::of(&found.verdict)?;
     let mut search = Search {
         lab,
         scenario,
-        signature,
+        wanted,
         tried: vec![found.trial()],
         best: found,
         limits,
@@ -57,7 +57,7 @@ pub fn shrink(lab: &dyn Lab, scenario: &Scenario, found: Outcome, limits: Limits
 struct Search<'a> {
     lab: &'a dyn Lab,
     scenario: &'a Scenario,
-    signature: Signature,
+    wanted: Wanted,
     /// The smallest run so far.
     best: Outcome,
     /// No trial is run twice.
@@ -178,7 +178,7 @@ impl Search<'_> {
         // What cannot be run is not simpler.
         let Ok(outcome) = ran else { return false };
         let struck = outcome.struck.iter().all(|struck| struck.times > 0);
-        let same = struck && Signature::of(&outcome.verdict).as_ref() == Some(&self.signature);
+        let same = struck && self.wanted.shown(&outcome.verdict);
         if same {
             self.best = outcome;
         }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Mutex;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Either, select, try_join_all};
@@ -13,6 +12,7 @@ use leftover_harness::pipeline::{Budget, DropReport, Ours, Pipeline, PipelineErr
 use leftover_harness::process::Env;
 
 use super::worker::{Flow, SnapshotWorker};
+use crate::cancel_request::CancelRequest;
 use crate::fixture;
 use crate::partition::{Partition, drop_slot, startup};
 
@@ -141,32 +141,6 @@ async fn clone_partitions(
         let _end = target.close().await;
     }
     Ok(rows)
-}
-
-/// The workflow engine's cancel request.
-#[derive(Default)]
-struct CancelRequest(Mutex<(bool, Option<Waker>)>);
-
-impl CancelRequest {
-    fn send(&self) {
-        let mut state = self.0.lock().expect("no code panics while it holds the request");
-        state.0 = true;
-        if let Some(waker) = state.1.take() {
-            waker.wake();
-        }
-    }
-
-    async fn received(&self) {
-        std::future::poll_fn(|cx| {
-            let mut state = self.0.lock().expect("no code panics while it holds the request");
-            if state.0 {
-                return Poll::Ready(());
-            }
-            state.1 = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
 }
 
 impl Pipeline for PeerDb {
