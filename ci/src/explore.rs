@@ -14,6 +14,7 @@ use leftover_sim::scenario::SimLab;
 use crate::budget::{Budget, Watch};
 use crate::exit::Exit;
 use crate::findings;
+use crate::reach;
 use crate::sweep::{self, Row};
 
 /// How many seeds of a scenario a swarm takes in one turn: then it is the next scenario's.
@@ -102,9 +103,15 @@ fn beyond(
 fn report(explored: &[Explored], line: &str) -> Result<Exit, String> {
     println!("{}", table(explored));
     println!("{}", families(explored));
+    let reached = explored.iter().flat_map(|explored| {
+        let tallies = [&explored.row.swept.tally, &explored.beyond];
+        tallies.map(|tally| (&explored.row.scenario, &tally.reach))
+    });
+    reach::print(&reached.collect::<Vec<_>>());
     println!("{line}");
     for explored in explored {
         let scenario = &explored.row.scenario;
+        reach::complain(scenario, &explored.row.swept.tally);
         findings::print(scenario, &explored.row.swept.tally)?;
         findings::print(scenario, &explored.beyond)?;
     }

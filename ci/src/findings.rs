@@ -34,7 +34,7 @@ pub fn print(scenario: &Scenario, tally: &Tally) -> Result<(), String> {
             finding.first.0.as_str(),
             finding.trial.seed
         );
-        println!("  {}", finding.verdict.to_string().replace('\n', "\n  "));
+        println!("  {}", finding.verdict.explain().replace('\n', "\n  "));
         if !strikes.is_empty() {
             println!("  after: {}", strikes.join("; "));
         }

@@ -15,6 +15,7 @@ mod findings;
 mod gate;
 mod list;
 mod mirror;
+mod reach;
 mod replay;
 mod report;
 mod shrink;

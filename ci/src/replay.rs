@@ -99,7 +99,7 @@ fn render(scenario: &Scenario, outcome: &Outcome, log: bool) -> String {
     if let Some(error) = &outcome.error {
         line("error", error);
     }
-    line("verdict", &outcome.verdict.to_string());
+    line("verdict", &outcome.verdict.explain());
     line(
         "took",
         &format!(

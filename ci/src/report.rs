@@ -1,7 +1,7 @@
 //! What the gate found: a row for each scenario and world, as a table and as JSON.
 
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use leftover_harness::leftover::Leftover;
+use leftover_harness::leftover::{Leftover, explain};
 use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::verdict::Outcome;
 use serde::Serialize;
@@ -170,7 +170,7 @@ pub fn table(rows: &[Row]) -> Table {
 pub fn story(row: &Row) -> Option<String> {
     let example = row.example.as_ref()?;
     let mut text = format!("{} ({}), seed {}:\n", row.scenario, row.world, example.seed);
-    for line in example.words.lines() {
+    for line in explain(&example.leftovers).lines() {
         text += &format!("  {line}\n");
     }
     for strike in &example.plan {

@@ -12,6 +12,7 @@ use leftover_sim::scenario::SimLab;
 use crate::budget::{Budget, Watch};
 use crate::exit::Exit;
 use crate::findings;
+use crate::reach;
 
 /// What to sweep.
 #[derive(Debug, clap::Args)]
@@ -39,10 +40,11 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether it shows what the scenario is to show.
+    /// Whether it shows what the scenario is to show, and has reached what it promises.
     pub fn passed(&self) -> bool {
         let tally = &self.swept.tally;
         tally.not_struck == 0
+            && reach::missing(&self.scenario, tally).is_empty()
             && match self.scenario.expect {
                 Expect::Clean => tally.left == 0,
                 Expect::Caught => tally.left > 0,
@@ -114,8 +116,12 @@ pub fn one(
 }
 
 fn report(rows: &[Row], line: &str) -> Exit {
-    println!("{}\n{line}", table(rows));
+    let reached = rows.iter().map(|row| (&row.scenario, &row.swept.tally.reach));
+    println!("{}", table(rows));
+    reach::print(&reached.collect::<Vec<_>>());
+    println!("{line}");
     for row in rows {
+        reach::complain(&row.scenario, &row.swept.tally);
         if let Err(problem) = findings::print(&row.scenario, &row.swept.tally) {
             eprintln!("error: {problem}");
             return Exit::CouldNotRun;

@@ -92,9 +92,12 @@ impl<C: Connector> Mirror<C> {
                 load::clean_up_after(&self.context, &self.progress, &run, &error).await;
                 Err(error)
             }
-            None => Ok(LoadOutcome::Stopped(
-                load::clean_up(&self.context, &self.progress, &run).await,
-            )),
+            None => {
+                let cleaned = load::clean_up(&self.context, &self.progress, &run).await;
+                // Those of before the attempt were only closed.
+                clean::see_out(&self.context, run.attempt).await;
+                Ok(LoadOutcome::Stopped(cleaned))
+            }
         };
         self.progress.enter(Phase::Done);
         outcome

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::census::{Census, SessionSeen, SlotSeen};
 use crate::leftover::{Foreign, Leftover, SessionLeft, SlotLeft};
-use crate::pipeline::{Budget, Ours};
+use crate::pipeline::{Budget, Ours, Stopped};
 use crate::world::Server;
 
 /// How a run ended.
@@ -16,6 +16,8 @@ use crate::world::Server;
 pub enum End {
     /// The run returned: the load is complete.
     Completed,
+    /// The run returned because it was asked to stop.
+    Stopped(Stopped),
     /// A drop returned: nothing is left.
     DropOk,
     /// A drop returned: this may be left.
@@ -70,6 +72,8 @@ pub enum MayStay {
     Nothing,
     /// Permanent, inactive slots, and publications, which the next run or a drop takes over.
     SlotAndPublication,
+    /// Publications, which the next run or a drop takes over; a slot would retain WAL for nobody.
+    Publication,
     /// What these texts name.
     Named(Vec<String>),
 }
@@ -80,7 +84,9 @@ impl End {
         match self {
             End::DropOk => MayStay::Nothing,
             End::DropMayBeLeft(named) => MayStay::Named(named.clone()),
+            End::Stopped(Stopped::Undone) => MayStay::Publication,
             End::Completed
+            | End::Stopped(Stopped::MayGoOn)
             | End::FutureDropped
             | End::Killed
             | End::HostVanished
@@ -94,7 +100,9 @@ impl End {
     /// By when the rest is gone.
     pub fn bound(&self, bounds: &Bounds) -> Duration {
         match self {
-            End::Completed | End::DropOk | End::DropMayBeLeft(_) | End::Failed => Duration::ZERO,
+            End::Completed | End::Stopped(_) | End::DropOk | End::DropMayBeLeft(_) | End::Failed => {
+                Duration::ZERO
+            }
             End::FutureDropped | End::Killed | End::ConnectionLost | End::ServerErred | End::Hung => {
                 bounds.noticed
             }
@@ -112,6 +120,7 @@ impl std::fmt::Display for End {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             End::Completed => "the run completed",
+            End::Stopped(_) => "the run was stopped",
             End::DropOk => "the drop said that nothing is left",
             End::DropMayBeLeft(_) => "the drop said what may be left",
             End::FutureDropped => "the run was cancelled",
@@ -206,9 +215,10 @@ pub fn left(
 ) -> Vec<Leftover> {
     let named = |name: &str| match may_stay {
         MayStay::Named(texts) => texts.iter().any(|text| text.contains(name)),
-        MayStay::Nothing | MayStay::SlotAndPublication => false,
+        MayStay::Nothing | MayStay::SlotAndPublication | MayStay::Publication => false,
     };
-    let takes_over = *may_stay == MayStay::SlotAndPublication;
+    let slots_stay = *may_stay == MayStay::SlotAndPublication;
+    let publications_stay = slots_stay || *may_stay == MayStay::Publication;
     let slots: Vec<&SlotSeen> = {
         let mine = |slot: &&SlotSeen| (ours.slot)(&slot.name) || !before.is_foreign_slot(&slot.name);
         census.slots.iter().filter(mine).collect()
@@ -234,10 +244,10 @@ pub fn left(
         |slot: &SlotSeen| !slot.temporary && slot.active_pid.is_none() && slot.confirmed_flush_lsn.is_some();
     let slots = slots
         .into_iter()
-        .filter(|slot| !(named(&slot.name) || takes_over && inherited(slot)));
+        .filter(|slot| !(named(&slot.name) || slots_stay && inherited(slot)));
     let publications = publications
         .into_iter()
-        .filter(|name| !takes_over && !named(name));
+        .filter(|name| !publications_stay && !named(name));
     let slot = |seen: &SlotSeen| {
         Leftover::Slot(SlotLeft {
             server,

@@ -40,7 +40,7 @@ impl Course {
         }
         let severed = Server::BOTH.map(|server| layer.severed(self.run_id, server));
         match &self.run {
-            Ended::Returned(Ok(_)) => End::Completed,
+            Ended::Returned(Ok(report)) => report.stopped.map_or(End::Completed, End::Stopped),
             Ended::Cancelled => End::FutureDropped,
             Ended::Killed => End::Killed,
             Ended::Hung => End::Hung,
@@ -186,7 +186,7 @@ impl<W: World> Bench<'_, W> {
         }
         found.extend(left);
         found.extend(self.sessions(course).await?);
-        if let Ended::Returned(Ok(_)) = course.run {
+        if let Ended::Returned(Ok(RunReport { stopped: None, .. })) = course.run {
             found.extend(self.rows(self.pipeline).await?);
         }
         Ok(found)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::census::{SessionSeen, SlotSeen};
+use crate::census::{BlockerSeen, SessionSeen, SlotSeen};
 use crate::fault::message;
 use crate::world::Server;
 
@@ -246,7 +246,37 @@ impl fmt::Display for Leftover {
     }
 }
 
+/// How many characters of a statement are shown.
+const STATEMENT: usize = 70;
+
 impl SessionLeft {
+    /// What it waits for, behind whom, and what it was told last.
+    fn waits(&self) -> String {
+        let SessionSeen {
+            wait,
+            blockers,
+            query,
+            ..
+        } = &self.seen;
+        let mut text = wait
+            .as_ref()
+            .map_or_else(String::new, |wait| format!("waits for {wait}"));
+        for (nth, blocker) in blockers.iter().enumerate() {
+            let BlockerSeen {
+                pid,
+                application_name,
+            } = blocker;
+            let before = if nth == 0 { ", behind" } else { " and" };
+            text += &format!("{before} pid {pid} `{application_name}`");
+        }
+        if !text.is_empty() {
+            text += "; ";
+        }
+        let statement: String = query.chars().take(STATEMENT).collect();
+        let cut = if statement.len() < query.len() { "…" } else { "" };
+        text + &format!("its last statement is: {statement}{cut}")
+    }
+
     fn kind(&self) -> String {
         let SessionSeen { walsender, state, .. } = &self.seen;
         let what = if *walsender { "walsender" } else { "session" };
@@ -347,6 +377,14 @@ impl Leftover {
         }
     }
 
+    /// What keeps it where it is, as far as a census shows that.
+    pub fn waits(&self) -> Option<String> {
+        match self {
+            Leftover::Session(session) => Some(session.waits()),
+            _ => None,
+        }
+    }
+
     /// The place among findings: what explains others comes first, and then what costs the server most.
     fn rank(&self) -> u8 {
         match self {
@@ -379,17 +417,31 @@ pub fn sort(leftovers: &mut [Leftover]) {
 
 /// All findings for people: one line each, equal lines once with their number.
 pub fn render(leftovers: &[Leftover]) -> String {
-    let mut lines: Vec<(String, usize)> = Vec::new();
+    let line = |(line, _): (String, &Leftover)| line;
+    counted(leftovers).map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// As [`render`], with what each session waits for: of equal ones the first.
+pub fn explain(leftovers: &[Leftover]) -> String {
+    let lines = |(line, first): (String, &Leftover)| match first.waits() {
+        Some(waits) => format!("{line}\n  {waits}"),
+        None => line,
+    };
+    counted(leftovers).map(lines).collect::<Vec<_>>().join("\n")
+}
+
+/// The line of each finding with the number of its equals, and the first of them.
+fn counted(leftovers: &[Leftover]) -> impl Iterator<Item = (String, &Leftover)> {
+    let mut lines: Vec<(String, &Leftover, usize)> = Vec::new();
     for leftover in leftovers {
         let line = leftover.to_string();
-        match lines.iter_mut().find(|(known, _)| *known == line) {
-            Some((_, times)) => *times += 1,
-            None => lines.push((line, 1)),
+        match lines.iter_mut().find(|(known, ..)| *known == line) {
+            Some((.., times)) => *times += 1,
+            None => lines.push((line, leftover, 1)),
         }
     }
-    let line = |(line, times): (String, usize)| match times {
-        1 => line,
-        times => format!("{line} (×{times})"),
-    };
-    lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
+    lines.into_iter().map(|(line, first, times)| match times {
+        1 => (line, first),
+        times => (format!("{line} (×{times})"), first),
+    })
 }

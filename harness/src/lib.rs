@@ -6,7 +6,7 @@
 //! Reading order: [`world`] and [`census`] (what is there), [`pipeline`] and [`process`] (what is tested and
 //! what it gets), [`fault`] (what goes wrong), [`log`] (what happened), [`leftover`] and [`invariant`] (what
 //! must not be left), [`scenario`], [`config`] and [`space`] (what runs, on what, and all that can go wrong),
-//! [`run`], [`verdict`] and [`signature`] (one run), [`lab`] and [`explore`] (many), [`shrink`] and [`story`]
+//! [`run`], [`verdict`], [`signature`] and [`reach`] (one run), [`lab`] and [`explore`] (many), [`shrink`] and [`story`]
 //! (what matters of one), [`case`] and [`near`] (one that is kept in a file); [`glue`] (other people's code).
 
 pub mod case;
@@ -25,6 +25,7 @@ pub mod near;
 pub mod neighbour;
 pub mod pipeline;
 pub mod process;
+pub mod reach;
 pub mod run;
 pub mod scenario;
 pub mod shrink;

@@ -159,6 +159,11 @@ impl Texts {
         id
     }
 
+    /// The text, when it is known.
+    fn find(&self, text: &str) -> Option<Text> {
+        (!self.places.is_empty()).then(|| self.places[self.place(text)])?
+    }
+
     /// Where `text` is, or would be.
     fn place(&self, text: &str) -> usize {
         let mask = self.places.len() - 1;
@@ -310,6 +315,23 @@ impl EventLog {
                 each(actor, way, text, entry.at, *count);
             }
         }
+    }
+
+    /// Whether, on any connection to `server`, the client's last message is of this kind and the server has
+    /// sent nothing since.
+    pub fn is_last_word(&self, server: Server, message: &str) -> bool {
+        let inner = self.inner();
+        let Some(wanted) = inner.texts.find(message) else {
+            return false;
+        };
+        let mut waits = vec![false; inner.actors.len()];
+        for entry in &inner.entries {
+            if let (Some(ActorId(actor)), Event::Sent(_) | Event::Received(_)) = (entry.actor, entry.event) {
+                waits[actor as usize] = entry.event == Event::Sent(wanted);
+            }
+        }
+        let mut waiting = inner.actors.iter().zip(waits);
+        waiting.any(|(actor, waits)| waits && actor.server == server)
     }
 
     /// The number of entries.

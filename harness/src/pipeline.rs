@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
+use crate::fault::plan::Point;
 use crate::process::Env;
 
 /// Anything that reads one server, writes another, and stops: our mirror, a model of somebody's bug, a user's
@@ -16,7 +18,7 @@ pub trait Pipeline: Send + Sync {
     /// Its name.
     fn name(&self) -> &str;
 
-    /// Runs until the initial load is complete.
+    /// Runs until the initial load is complete, or until `env.stop` asks it to stop, where it can.
     fn run(&self, env: Env) -> BoxFuture<'_, Result<RunReport, PipelineError>>;
 
     /// What its user does to get rid of it, from another process. It may be called while `run` runs. By
@@ -24,6 +26,17 @@ pub trait Pipeline: Send + Sync {
     fn drop_all(&self, env: Env) -> BoxFuture<'_, Result<DropReport, PipelineError>> {
         drop(env);
         Box::pin(std::future::ready(Ok(DropReport::default())))
+    }
+
+    /// The phases of a run, in their order: at least one.
+    fn phases(&self) -> &'static [&'static str] {
+        &["run"]
+    }
+
+    /// In which of them a run sends or gets this message.
+    fn phase(&self, at: &Point) -> &'static str {
+        let _only_one = at;
+        "run"
     }
 
     /// How its sessions, slots and publications are recognised.
@@ -45,6 +58,18 @@ pub struct RunReport {
     pub partitions: usize,
     /// How many rows were copied.
     pub rows: u64,
+    /// That it was stopped before it was complete, and how that ended.
+    pub stopped: Option<Stopped>,
+}
+
+/// What a run that was asked to stop says of the mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stopped {
+    /// The load starts anew next time: no slot is needed until then.
+    Undone,
+    /// The load may be complete, and then goes on from its slot.
+    MayGoOn,
 }
 
 /// What a drop says.

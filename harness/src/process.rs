@@ -5,7 +5,7 @@ use std::sync::Arc;
 use leftover_core::clock::SharedClock;
 use leftover_wire::Connector;
 
-use crate::fault::{FaultDial, Layer, ProcessId, Spawner};
+use crate::fault::{FaultDial, Layer, ProcessId, Spawner, Stop};
 use crate::world::{Server, World};
 
 /// Everything that the code under test gets.
@@ -19,6 +19,8 @@ pub struct Env {
     pub clock: SharedClock,
     /// What code with detached tasks spawns them with, in place of `tokio::spawn`.
     pub spawner: Spawner,
+    /// Completes when the process is asked to stop.
+    pub stop: Stop,
 }
 
 /// One of the processes of a run: the run itself, the drop from another terminal, the next run.
@@ -43,6 +45,7 @@ impl Process {
             target: connector(Server::Target),
             clock: layer.clock().clone(),
             spawner: Spawner::new(layer.clone(), id),
+            stop: layer.stop_of(id),
         };
         Process {
             label: label.to_owned(),

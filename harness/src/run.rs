@@ -13,6 +13,7 @@ use crate::leftover::{self, Leftover};
 use crate::neighbour::{self, Neighbours};
 use crate::pipeline::Pipeline;
 use crate::process::Process;
+use crate::reach::{Reached, Situations};
 use crate::scenario::{Recon, Scenario};
 use crate::supervise::{Milestone, Running, Supervision};
 use crate::verdict::{Outcome, Verdict};
@@ -126,17 +127,7 @@ pub async fn run_plan<W: World>(
     let pipeline = (scenario.build)(config);
     let beside = scenario.beside.and_then(|build| build(config));
     let neighbours = Neighbours::settle(world, &pipeline.ours().lookalikes).await?;
-    let mut before = [
-        Before::of(&world.census(Server::Source).await?),
-        Before::of(&world.census(Server::Target).await?),
-    ];
-    for before in &mut before {
-        before.passing(neighbour::BLOCKER);
-        before.passing(neighbour::WRITER);
-        if let Some(beside) = &beside {
-            before.beside(beside.ours());
-        }
-    }
+    let before = before(world, beside.as_deref()).await?;
     let mut blocker = match scenario.blocker {
         Some(blocker) => Some(neighbour::block(world, blocker).await?),
         None => None,
@@ -173,10 +164,43 @@ pub async fn run_plan<W: World>(
     .await?;
     drop((judged, writers));
     neighbours.leave().await;
+    let noted = noted(world).await?;
     if let Some(problem) = bench.layer.impossible() {
         return Err(RunError::Impossible(problem));
     }
-    Ok(outcome(&bench, scenario, (seed, config, plan), course, leftovers))
+    Ok(outcome(
+        &bench,
+        scenario,
+        (seed, config, plan),
+        course,
+        leftovers,
+        noted,
+    ))
+}
+
+/// What is there before the run, and whom else to expect.
+async fn before<W: World>(world: &Arc<W>, beside: Option<&dyn Pipeline>) -> Result<[Before; 2], WorldError> {
+    let mut before = [
+        Before::of(&world.census(Server::Source).await?),
+        Before::of(&world.census(Server::Target).await?),
+    ];
+    for before in &mut before {
+        before.passing(neighbour::BLOCKER);
+        before.passing(neighbour::WRITER);
+        if let Some(beside) = beside {
+            before.beside(beside.ours());
+        }
+    }
+    Ok(before)
+}
+
+/// What both servers have noted.
+async fn noted<W: World>(world: &Arc<W>) -> Result<Situations, WorldError> {
+    let mut noted = Situations::default();
+    for server in Server::BOTH {
+        noted.add(world.reached(server).await?);
+    }
+    Ok(noted)
 }
 
 async fn drive<W: World>(bench: &Bench<'_, W>, plan: &Plan) -> Result<(Course, Vec<Leftover>), RunError> {
@@ -231,6 +255,7 @@ fn outcome<W: World>(
     (seed, config, plan): (u64, &Config, &Plan),
     course: Course,
     leftovers: Vec<Leftover>,
+    noted: Situations,
 ) -> Outcome {
     let struck = bench.layer.struck();
     let missed: Vec<_> = struck
@@ -245,6 +270,7 @@ fn outcome<W: World>(
     };
     let end = course.end(&bench.layer);
     let log = bench.layer.log();
+    let reached = Reached::of(bench.pipeline, &struck, log, noted);
     let hash = log.hash(&format!("{end}; {verdict}"));
     Outcome {
         scenario: scenario.name.to_owned(),
@@ -258,6 +284,7 @@ fn outcome<W: World>(
         verdict,
         polls: course.polls,
         duration: course.duration,
+        reached,
         hash,
         events: log.len(),
         layer: bench.layer.clone(),

@@ -11,6 +11,7 @@ use crate::fault::AwaitsAfter;
 use crate::fault::plan::{Passed, Plan, Point};
 use crate::log::{Actor, EventLog, Way};
 use crate::pipeline::Pipeline;
+use crate::reach::Promises;
 use crate::space::{Family, Space};
 
 /// What a scenario is to show.
@@ -64,6 +65,8 @@ pub struct Scenario {
     pub families: &'static [Family],
     /// At which messages, and after which, it can go wrong.
     pub region: fn(&Boundary) -> bool,
+    /// What a sweep of it must reach, or it shows less than it says.
+    pub promises: Promises,
 }
 
 impl Scenario {

@@ -21,6 +21,8 @@ pub enum Family {
     CancelAtMessage,
     /// The future is dropped when its time is up.
     Timeout,
+    /// The process is asked to stop, at a message, at an await or at any time.
+    Stop,
     /// The process is killed at a message.
     Kill,
     /// The pipeline is dropped from another process, at a message.
@@ -63,6 +65,7 @@ impl Family {
             Family::Cancel => "cancel",
             Family::CancelAtMessage => "cancel at a message",
             Family::Timeout => "timeout",
+            Family::Stop => "stop",
             Family::Kill => "kill",
             Family::Drop => "drop",
             Family::Fin => "FIN",
@@ -83,6 +86,7 @@ impl Family {
             (Act::Cancel, At::Await(_)) => Family::Cancel,
             (Act::Cancel, At::Message { .. }) => Family::CancelAtMessage,
             (Act::Cancel, At::Time { .. }) => Family::Timeout,
+            (Act::Stop, _) => Family::Stop,
             (Act::Kill, _) => Family::Kill,
             (Act::Drop, _) => Family::Drop,
             (Act::Error { .. }, _) => Family::Error,
@@ -104,6 +108,7 @@ impl Family {
         match self {
             Family::Calm | Family::Error => Vec::new(),
             Family::Cancel | Family::CancelAtMessage | Family::Timeout => vec![Act::Cancel],
+            Family::Stop => vec![Act::Stop],
             Family::Kill => vec![Act::Kill],
             Family::Drop => vec![Act::Drop],
             Family::Terminate => vec![Act::Terminate],
@@ -175,6 +180,12 @@ impl<'a> Space<'a> {
             Family::Calm => Vec::new(),
             Family::Cancel => awaits(recon, process, region),
             Family::Timeout => times(recon, process, region),
+            Family::Stop => {
+                let mut sites = messages(recon, process, region);
+                sites.extend(awaits(recon, process, region));
+                sites.extend(times(recon, process, region));
+                sites
+            }
             Family::Error => errors(recon, process, region),
             Family::Terminate => messages_of_backends(recon, process, region),
             _ => messages(recon, process, region),

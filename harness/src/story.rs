@@ -23,9 +23,6 @@ const LINES: usize = 15;
 /// How many connections that do the same are shown.
 const ALIKE: usize = 2;
 
-/// How many characters of a statement are shown.
-const STATEMENT: usize = 70;
-
 /// The story of a run.
 pub fn story(scenario: &Scenario, outcome: &Outcome) -> String {
     let mut text = format!("{}: {}\n", scenario.name, scenario.about);
@@ -33,7 +30,7 @@ pub fn story(scenario: &Scenario, outcome: &Outcome) -> String {
     for line in shortened(lines(outcome)) {
         let _ = writeln!(text, "{line}");
     }
-    let _ = writeln!(text, "\n{}", left(outcome));
+    let _ = writeln!(text, "\n{}", outcome.verdict.explain());
     text
 }
 
@@ -58,47 +55,6 @@ fn size(config: &Config) -> String {
             .map(|(name, value)| format!("{name} = {value}")),
     );
     parts.join(", ")
-}
-
-/// What was left, and what it waits for.
-fn left(outcome: &Outcome) -> String {
-    let leftovers = outcome.verdict.leftovers();
-    if leftovers.is_empty() {
-        return outcome.verdict.to_string();
-    }
-    let mut text = String::new();
-    let mut told = BTreeSet::new();
-    for leftover in leftovers {
-        if !told.insert(leftover.to_string()) {
-            continue;
-        }
-        let alike = leftovers
-            .iter()
-            .filter(|other| other.to_string() == leftover.to_string());
-        let _ = write!(text, "{leftover}");
-        match alike.count() {
-            1 => text.push('\n'),
-            count => {
-                let _ = writeln!(text, " (×{count})");
-            }
-        }
-        if let Leftover::Session(session) = leftover {
-            let wait = session
-                .seen
-                .wait
-                .as_ref()
-                .map(|wait| format!("waits for {wait}; "));
-            let wait = wait.unwrap_or_default();
-            let statement: String = session.seen.query.chars().take(STATEMENT).collect();
-            let cut = if statement.len() < session.seen.query.len() {
-                "…"
-            } else {
-                ""
-            };
-            let _ = writeln!(text, "  {wait}its last statement is: {statement}{cut}");
-        }
-    }
-    text.trim_end().to_owned()
 }
 
 /// How much a line matters.

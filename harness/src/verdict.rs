@@ -10,8 +10,9 @@ use crate::fault::plan::{Plan, Strike};
 use crate::fault::{Layer, Struck};
 use crate::invariant::End;
 use crate::lab::Trial;
-use crate::leftover::{Leftover, render};
+use crate::leftover::{Leftover, explain, render};
 use crate::log::Record;
+use crate::reach::Reached;
 use crate::scenario::Recon;
 
 /// The judgement of one run.
@@ -32,6 +33,14 @@ impl Verdict {
         match self {
             Verdict::Left(leftovers) => leftovers,
             Verdict::Clean | Verdict::NotStruck(_) => &[],
+        }
+    }
+
+    /// The verdict, with what the sessions that are left wait for.
+    pub fn explain(&self) -> String {
+        match self {
+            Verdict::Left(leftovers) => explain(leftovers),
+            other => other.to_string(),
         }
     }
 
@@ -80,6 +89,8 @@ pub struct Outcome {
     pub polls: u64,
     /// How long the run and a drop beside it took, in the world's time.
     pub duration: Duration,
+    /// What it has reached.
+    pub reached: Reached,
     /// The event log's hash with the verdict in it.
     pub hash: u64,
     /// The number of events.

@@ -8,6 +8,7 @@ use leftover_wire::login::Login;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::census::Census;
+use crate::reach::Situations;
 
 /// One of the two servers of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -120,6 +121,12 @@ pub trait World: Send + Sync + 'static {
     /// The largest number of sessions that `server` had at one instant since [`World::reset`] whose
     /// `application_name` starts with `prefix`. Exact in the simulator, sampled on a real server.
     fn peak_sessions(&self, server: Server, prefix: &str) -> impl Future<Output = Result<usize, WorldError>>;
+
+    /// Which situations `server` has noted since [`World::reset`]. A world that cannot know notes none.
+    fn reached(&self, server: Server) -> impl Future<Output = Result<Situations, WorldError>> {
+        let _unknown = server;
+        std::future::ready(Ok(Situations::default()))
+    }
 
     /// Stops `server` at once, as a crash does (`immediate`). On return it refuses connections.
     fn crash(&self, server: Server) -> impl Future<Output = Result<(), WorldError>>;

@@ -14,6 +14,7 @@ use leftover_harness::fault::plan::{
 };
 use leftover_harness::lab::Trial;
 use leftover_harness::log::Way;
+use leftover_harness::reach::Promises;
 use leftover_harness::run::{Settings, run_plan};
 use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::space::Family;
@@ -54,6 +55,7 @@ fn acts() -> impl Strategy<Value = Act> {
     let terminate = Just(Act::Terminate);
     prop_oneof![
         Just(Act::Cancel),
+        Just(Act::Stop),
         Just(Act::Kill),
         Just(Act::Drop),
         error,
@@ -250,7 +252,7 @@ fn an_error_names_the_file_the_line_and_what_is_allowed() {
     "then = \"dorp\""                        some.case.toml:5: unknown variant `dorp`, expected `drop` or `run-then-drop`
     "tabels = 1"                             some.case.toml:8: unknown field `tabels`, expected one of `tables`, `blocks`, `workers`, `latency`, `window`, `writers`, `twin`, `settings`
     "tables = -1"                            some.case.toml:8: invalid value: integer `-1`, expected u32
-    "\"cancle\""                             some.case.toml:11: unknown variant `cancle`, expected one of `cancel`, `kill`, `drop`, `error`, `crash of the source`, `crash of the target`, `terminate`, `FIN`, `RST`, `half-close`, `silence both ways`, `silence to the server`, `silence to the client`, `stall`, `delay`
+    "\"cancle\""                             some.case.toml:11: unknown variant `cancle`, expected one of `cancel`, `stop`, `kill`, `drop`, `error`, `crash of the source`, `crash of the target`, `terminate`, `FIN`, `RST`, `half-close`, `silence both ways`, `silence to the server`, `silence to the client`, `stall`, `delay`
     "\"delay\""                              some.case.toml:10: `delay` is missing: "delay" at "before sending" needs it
     "\"delay\"\ndelay = \"soon\""            some.case.toml:12: "soon" is no duration; write it as `1.5s`, `250ms`, `12µs` or `7ns`
     "\"cancel\"\nscope = \"host\""           some.case.toml:10: `scope` says nothing about "cancel" at "before sending"
@@ -287,6 +289,7 @@ fn scenario(build: leftover_harness::scenario::Build) -> Scenario {
         blocker: None,
         families: &[Family::Calm],
         region: |_| true,
+        promises: Promises::NONE,
     }
 }
 

@@ -5,9 +5,9 @@ mod fake;
 use std::time::Duration;
 
 use fake::{SECOND, slot};
-use leftover_harness::census::{Census, SessionSeen, SlotSeen};
+use leftover_harness::census::{BlockerSeen, Census, SessionSeen, SlotSeen};
 use leftover_harness::invariant::{Before, Bounds, End, MayStay, left};
-use leftover_harness::leftover::{Call, Foreign, Leftover, SessionLeft, SlotLeft, render, sort};
+use leftover_harness::leftover::{Call, Foreign, Leftover, SessionLeft, SlotLeft, explain, render, sort};
 use leftover_harness::pipeline::{Budget, Ours};
 use leftover_harness::world::Server;
 
@@ -25,6 +25,14 @@ fn session(name: &str) -> SessionSeen {
         transaction_for: None,
         pinned_xmin_age: None,
         waits_for_lock: false,
+        blockers: Vec::new(),
+    }
+}
+
+fn blocker(pid: i32, name: &str) -> BlockerSeen {
+    BlockerSeen {
+        pid,
+        application_name: name.to_owned(),
     }
 }
 
@@ -248,6 +256,9 @@ fn what_a_census_shows() -> Vec<Leftover> {
         server,
         seen: SessionSeen {
             waits_for_lock: true,
+            wait: Some("Lock/transactionid".to_owned()),
+            blockers: vec![blocker(12, "somebody"), blocker(13, "")],
+            query: format!("SELECT {}", "long, ".repeat(20)),
             state: "active".to_owned(),
             ..holder("leftover/m/1/slot/1")
         },
@@ -329,4 +340,9 @@ fn what_is_left_is_said_in_words() {
     insta::assert_snapshot!(render(&all));
     let details: Vec<String> = all.iter().filter_map(Leftover::detail).collect();
     insta::assert_snapshot!(details.join("\n"));
+}
+
+#[test]
+fn each_session_that_is_left_says_what_it_waits_for_and_behind_whom() {
+    insta::assert_snapshot!(explain(&what_a_census_shows()));
 }

@@ -12,7 +12,8 @@ use leftover_harness::config::Config;
 use leftover_harness::fault::plan::{Act, At, Fault, Persistence, Plan, Point, Scope, Then, When};
 use leftover_harness::invariant::End;
 use leftover_harness::leftover::Leftover;
-use leftover_harness::pipeline::Pipeline;
+use leftover_harness::pipeline::{Pipeline, Stopped};
+use leftover_harness::reach::Promises;
 use leftover_harness::run::{RunError, Settings, record, run_plan};
 use leftover_harness::scenario::{Blocker, Boundary, Expect, Scenario};
 use leftover_harness::space::{Family, Space};
@@ -31,6 +32,7 @@ fn scenario(build: fn(&Config) -> Box<dyn Pipeline>) -> Scenario {
         blocker: None,
         families: &[Family::Calm],
         region: |_| true,
+        promises: Promises::NONE,
     }
 }
 
@@ -412,4 +414,38 @@ fn a_world_without_the_means_for_a_fault_is_an_error_and_no_verdict() {
         &Settings::default(),
     ));
     assert!(matches!(result, Err(RunError::Impossible(_))), "{result:?}");
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_and_does_not_look_runs_on_and_completes() {
+    let outcome = run(sound, &Plan::one(after(SECOND / 10), Act::Stop));
+    assert_eq!(
+        (&outcome.end, &outcome.verdict),
+        (&End::Completed, &Verdict::Clean),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_stopped_run_that_keeps_its_slot_is_caught_at_once_and_its_publication_may_stay() {
+    let build = |_: &Config| Toy::boxed(Wrong::StopsWithoutCleanup);
+    for at in [
+        after(SECOND / 10),
+        at("worker", 1, "Query SELECT", When::AfterSend),
+    ] {
+        let outcome = run(build, &Plan::one(at, Act::Stop));
+        assert_eq!(outcome.end, End::Stopped(Stopped::Undone), "{outcome:?}");
+        let [Leftover::Slot(slot)] = outcome.verdict.leftovers() else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(slot.seen.name, "toy");
+    }
+}
+
+#[test]
+fn a_stop_strikes_at_messages_at_awaits_and_at_times() {
+    let recon = run(sound, &Plan::calm()).recon();
+    let places = |family| Space::new(&recon, "run", family, |_| true).places();
+    let apart = [Family::Kill, Family::Cancel, Family::Timeout].map(places);
+    assert_eq!(places(Family::Stop), apart.iter().sum::<usize>());
 }

@@ -12,6 +12,7 @@ use leftover_harness::config::Config;
 use leftover_harness::fault::plan::{Act, At, Plan, Point, When};
 use leftover_harness::invariant::End;
 use leftover_harness::pipeline::Pipeline;
+use leftover_harness::reach::Promises;
 use leftover_harness::run::{RunError, Settings, run_plan};
 use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::space::{Family, Space};
@@ -30,6 +31,7 @@ fn scenario(build: fn(&Config) -> Box<dyn Pipeline>) -> Scenario {
         blocker: None,
         families: &[Family::Calm],
         region: |_| true,
+        promises: Promises::NONE,
     }
 }
 

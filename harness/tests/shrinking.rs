@@ -13,6 +13,7 @@ use leftover_harness::fault::plan::{
 };
 use leftover_harness::lab::{Lab, LabError, Trial};
 use leftover_harness::log::Way;
+use leftover_harness::reach::Promises;
 use leftover_harness::run::{Settings, run_plan};
 use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::shrink::{Limits, Shrunk, shrink};
@@ -54,6 +55,7 @@ fn scenario() -> Scenario {
         blocker: None,
         families: &[Family::Calm],
         region: |_| true,
+        promises: Promises::NONE,
     }
 }
 

@@ -12,6 +12,7 @@ pub fn catalogue() -> Vec<Scenario> {
         stops::dropped(),
         stops::cancelled(),
         stops::timed_out(),
+        stops::stopped(),
         stops::connection_lost(),
         stops::killed(),
         stops::terminated(),

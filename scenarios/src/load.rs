@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use leftover_harness::config::Config;
 use leftover_harness::pipeline::Pipeline;
+use leftover_harness::reach::{Promises, Situation};
 use leftover_harness::scenario::{Blocker, Boundary, Expect, Scenario};
 use leftover_harness::space::Family;
 
@@ -50,6 +51,7 @@ pub(crate) fn of_mirror(name: &'static str, about: &'static str) -> Scenario {
         blocker: None,
         families: &[Family::Calm],
         region: |_| true,
+        promises: Promises::NONE,
     }
 }
 
@@ -85,6 +87,14 @@ pub(crate) fn slot_creation_waits() -> Scenario {
         }),
         families: &[Family::Calm, Family::Timeout, Family::Kill, Family::Drop],
         region: while_it_waits,
+        promises: Promises {
+            phases: &["slot"],
+            situations: &[
+                Situation::EphemeralSlotWithoutClient,
+                Situation::SlotCreationWithoutClient,
+                Situation::EndedByServerLimit,
+            ],
+        },
         ..scenario
     }
 }

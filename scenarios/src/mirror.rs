@@ -4,15 +4,62 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use leftover_core::mirror::Mirror;
-use leftover_core::names::{MirrorName, TableName};
+use leftover_core::names::{MirrorName, Role, TableName};
+use leftover_core::progress::Progress;
+use leftover_core::report::LoadOutcome;
 use leftover_core::settings::{Bounds, Settings, Tables};
+use leftover_harness::fault::plan::Point;
 use leftover_harness::pipeline::{
-    Budget, DropReport, Lookalikes, Ours, Pipeline, PipelineError, RunReport, TablePair,
+    Budget, DropReport, Lookalikes, Ours, Pipeline, PipelineError, RunReport, Stopped, TablePair,
 };
 use leftover_harness::process::Env;
+use leftover_harness::reach::CLEAN_UP;
 use leftover_wire::Connector;
 
 use crate::fixture::BLOCK_BYTES;
+
+/// The phases of a load that nothing stops.
+pub(crate) const PHASES_OF_A_LOAD: &[&str] = &[
+    "check",
+    "publication",
+    "slot",
+    "plan",
+    "copy",
+    "record",
+    "release",
+];
+
+/// The phases of a load.
+const PHASES: [&str; 8] = [
+    "check",
+    "publication",
+    "slot",
+    "plan",
+    "copy",
+    "record",
+    "release",
+    CLEAN_UP,
+];
+
+/// In which phase a session of this role sends or gets this message. What the message does not tell belongs
+/// to what its role does first.
+fn phase(role: &str, message: &str) -> &'static str {
+    let is = |known: Role| role == known.as_str();
+    match message {
+        "Terminate" if is(Role::Control) || is(Role::Record) || is(Role::Holder) => "release",
+        "Query COMMIT" | "CommandComplete COMMIT" if is(Role::Holder) => "release",
+        "Query LOCK TABLE" | "CommandComplete LOCK" | "Query SELECT" if is(Role::Holder) => "plan",
+        _ if is(Role::Holder) => "slot",
+        _ if is(Role::Reader) || is(Role::Writer) => "copy",
+        _ if is(Role::Record) => "record",
+        // A janitor, and the cancel requests with which sessions are ended.
+        _ if is(Role::Janitor) || role == "cancel" => CLEAN_UP,
+        // The sessions that are left have `control`, which creates and drops nothing else by a command.
+        "CommandComplete CREATE" | "CommandComplete DROP" => "publication",
+        _ if message.contains("PUBLICATION") => "publication",
+        _ => "check",
+    }
+}
 
 /// The mirror of one name, and what it mirrors.
 pub struct MirrorPipeline {
@@ -72,6 +119,17 @@ impl MirrorPipeline {
     }
 }
 
+/// What a load says that was stopped. Once all of its partitions are loaded it may be complete.
+fn stopped(progress: &Progress) -> RunReport {
+    let (partitions, loaded) = (progress.partitions(), progress.partitions_loaded());
+    let all = partitions > 0 && loaded == partitions;
+    RunReport {
+        partitions: usize::try_from(loaded).expect("as many as there are blocks"),
+        rows: progress.rows(),
+        stopped: Some(if all { Stopped::MayGoOn } else { Stopped::Undone }),
+    }
+}
+
 impl Pipeline for MirrorPipeline {
     fn name(&self) -> &str {
         self.name.as_str()
@@ -79,11 +137,16 @@ impl Pipeline for MirrorPipeline {
 
     fn run(&self, env: Env) -> BoxFuture<'_, Result<RunReport, PipelineError>> {
         Box::pin(async move {
-            let loaded = self.mirror(env).load().await.map_err(PipelineError::new)?;
-            Ok(RunReport {
-                partitions: self.partitions,
-                rows: loaded.rows,
-            })
+            let stop = env.stop.clone();
+            let mirror = self.mirror(env);
+            match mirror.load_until(stop).await.map_err(PipelineError::new)? {
+                LoadOutcome::Loaded(loaded) => Ok(RunReport {
+                    partitions: self.partitions,
+                    rows: loaded.rows,
+                    stopped: None,
+                }),
+                LoadOutcome::Stopped(_) => Ok(stopped(&mirror.progress())),
+            }
         })
     }
 
@@ -104,6 +167,14 @@ impl Pipeline for MirrorPipeline {
                 may_be_left: may_be_left.collect(),
             })
         })
+    }
+
+    fn phases(&self) -> &'static [&'static str] {
+        &PHASES
+    }
+
+    fn phase(&self, at: &Point) -> &'static str {
+        phase(&at.role, &at.message)
     }
 
     fn ours(&self) -> Ours {

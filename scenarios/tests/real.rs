@@ -85,6 +85,7 @@ scenarios! {
     drop_during_initial_load: "drop-during-initial-load",
     cancel_during_initial_load: "cancel-during-initial-load",
     timeout_during_initial_load: "timeout-during-initial-load",
+    stopped_during_initial_load: "stopped-during-initial-load",
     connection_lost_during_initial_load: "connection-lost-during-initial-load",
     kill_during_initial_load: "kill-during-initial-load",
     terminated_during_initial_load: "terminated-during-initial-load",

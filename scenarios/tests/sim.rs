@@ -49,6 +49,11 @@ fn a_timeout_during_the_initial_load_leaves_nothing_but_what_the_next_run_takes_
 }
 
 #[test]
+fn a_stop_during_the_initial_load_leaves_nothing_but_the_publication_when_it_returns() {
+    shows_what_it_is_to_show("stopped-during-initial-load");
+}
+
+#[test]
 fn connections_lost_during_the_initial_load_leave_nothing_but_what_the_next_run_takes_over() {
     shows_what_it_is_to_show("connection-lost-during-initial-load");
 }

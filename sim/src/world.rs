@@ -13,6 +13,7 @@ use futures_util::future::{Either, select};
 use leftover_core::clock::SharedClock;
 use leftover_core::connection::Row;
 use leftover_harness::census::Census;
+use leftover_harness::reach::Situations;
 use leftover_harness::world::{Server, World, WorldError};
 use leftover_wire::login::Login;
 use tokio::sync::{mpsc, oneshot};
@@ -36,6 +37,9 @@ pub trait SimServer: Clone + 'static {
 
     /// The largest number of sessions at one instant whose `application_name` starts with `prefix`.
     fn peak_sessions(&self, prefix: &str) -> usize;
+
+    /// The situations that it has noted.
+    fn reached(&self) -> Situations;
 
     /// Ends every backend at once and forgets what was not durable.
     fn crash(&self);
@@ -99,6 +103,9 @@ enum Request {
     PeakSessions {
         prefix: String,
         reply: oneshot::Sender<usize>,
+    },
+    Reached {
+        reply: oneshot::Sender<Situations>,
     },
     Reset {
         reply: oneshot::Sender<()>,
@@ -227,6 +234,10 @@ impl World for SimWorld {
         .await
     }
 
+    async fn reached(&self, server: Server) -> Result<Situations, WorldError> {
+        self.ask(server, |reply| Request::Reached { reply }).await
+    }
+
     async fn crash(&self, server: Server) -> Result<(), WorldError> {
         self.ask(server, |reply| Request::Crash { reply }).await
     }
@@ -281,6 +292,9 @@ impl<S: SimServer, M: Fn(u32) -> S> Attendant<S, M> {
             }
             Request::PeakSessions { prefix, reply } => {
                 let _ = reply.send(self.server.peak_sessions(&prefix));
+            }
+            Request::Reached { reply } => {
+                let _ = reply.send(self.server.reached());
             }
             Request::Reset { reply } => {
                 self.server.crash();

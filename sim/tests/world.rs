@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use leftover_core::connection::Row;
 use leftover_harness::census::Census;
+use leftover_harness::reach::Situations;
 use leftover_harness::world::{Server, World, WorldError};
 use leftover_sim::net::ServerEnd;
 use leftover_sim::runtime::Simulation;
@@ -51,6 +52,10 @@ impl SimServer for Greeter {
 
     fn peak_sessions(&self, prefix: &str) -> usize {
         *self.open.borrow() + prefix.len()
+    }
+
+    fn reached(&self) -> Situations {
+        Situations::default()
     }
 
     fn crash(&self) {

@@ -263,6 +263,7 @@ mod tests {
             transaction_for: None,
             pinned_xmin_age: None,
             waits_for_lock: false,
+            blockers: Vec::new(),
         }
     }
 

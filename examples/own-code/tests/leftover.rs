@@ -8,6 +8,7 @@ use leftover_example_own_code::{Connect, KeepAlive, Loader};
 use leftover_harness::glue::client;
 use leftover_harness::pipeline::{Budget, Ours, Pipeline, PipelineError, RunReport};
 use leftover_harness::process::Env;
+use leftover_harness::reach::Promises;
 use leftover_harness::scenario::{Build, Expect, Scenario};
 use leftover_harness::space::Family;
 use leftover_sim::scenario::sweep;
@@ -37,7 +38,11 @@ impl Pipeline for Theirs {
                 .load(&["orders", "lines"])
                 .await
                 .map_err(PipelineError::new)?;
-            Ok(RunReport { partitions: 2, rows })
+            Ok(RunReport {
+                partitions: 2,
+                rows,
+                stopped: None,
+            })
         })
     }
     fn ours(&self) -> Ours {
@@ -69,6 +74,7 @@ fn scenario(build: Build) -> Scenario {
         blocker: None,
         families: &[Family::Cancel, Family::Kill, Family::Fin, Family::Reset],
         region: |_| true,
+        promises: Promises::NONE,
     }
 }
 

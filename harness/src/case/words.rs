@@ -15,6 +15,8 @@ use crate::world::{Server, Silence};
 enum ActWord {
     #[serde(rename = "cancel")]
     Cancel,
+    #[serde(rename = "stop")]
+    Stop,
     #[serde(rename = "kill")]
     Kill,
     #[serde(rename = "drop")]
@@ -122,6 +124,7 @@ impl Words {
     fn act_of(&mut self, act: &Act) {
         self.act = match act {
             Act::Cancel => ActWord::Cancel,
+            Act::Stop => ActWord::Stop,
             Act::Kill => ActWord::Kill,
             Act::Drop => ActWord::Drop,
             Act::Error { sqlstate } => {
@@ -244,6 +247,7 @@ impl Words {
         };
         Ok(match self.act {
             ActWord::Cancel => Act::Cancel,
+            ActWord::Stop => Act::Stop,
             ActWord::Kill => Act::Kill,
             ActWord::Drop => Act::Drop,
             ActWord::Error => Act::Error {

@@ -5,4 +5,4 @@
 mod seen;
 pub mod sql;
 
-pub use seen::{Census, SessionSeen, SlotSeen};
+pub use seen::{BlockerSeen, Census, SessionSeen, SlotSeen};

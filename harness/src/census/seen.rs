@@ -44,6 +44,18 @@ pub struct SessionSeen {
     pub pinned_xmin_age: Option<u64>,
     /// Whether it holds an ungranted lock request.
     pub waits_for_lock: bool,
+    /// Behind whom it waits for a lock (`pg_blocking_pids`), by pid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<BlockerSeen>,
+}
+
+/// Somebody for whom another session waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockerSeen {
+    /// Its process id; 0 for a prepared transaction.
+    pub pid: i32,
+    /// `application_name`; empty where it has none.
+    pub application_name: String,
 }
 
 /// A row of `pg_replication_slots`.

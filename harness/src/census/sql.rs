@@ -9,7 +9,7 @@ use std::time::Duration;
 use leftover_core::connection::{Row, Session};
 use leftover_core::error::ConnectionError;
 
-use crate::census::{Census, SessionSeen, SlotSeen};
+use crate::census::{BlockerSeen, Census, SessionSeen, SlotSeen};
 
 /// Sessions of all databases. `backend_type` is NULL where it is hidden; what has a role is then a session or a
 /// worker of one, and `pg_stat_replication` shows its walsenders to everybody.
@@ -20,7 +20,11 @@ SELECT a.pid, a.usename, a.datname, a.application_name,
        extract(epoch FROM pg_catalog.clock_timestamp() - a.backend_start),
        extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start),
        pg_catalog.age(a.backend_xmin),
-       EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = a.pid AND NOT l.granted)
+       EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = a.pid AND NOT l.granted),
+       CASE WHEN a.wait_event_type = 'Lock' THEN (
+         SELECT pg_catalog.string_agg(b.pid || ' ' || coalesce(o.application_name, ''), E'\\n' ORDER BY b.pid)
+         FROM (SELECT DISTINCT pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) AS pid) AS b
+         LEFT JOIN pg_catalog.pg_stat_activity AS o ON o.pid = b.pid) END
 FROM pg_catalog.pg_stat_activity AS a
 WHERE (a.backend_type IN ('client backend', 'walsender') OR a.backend_type IS NULL AND a.usename IS NOT NULL)
   AND a.pid <> pg_catalog.pg_backend_pid()
@@ -94,7 +98,20 @@ fn session_seen(row: &Row) -> Result<SessionSeen, ConnectionError> {
         transaction_for: duration(row, 9),
         pinned_xmin_age: row.parse(10),
         waits_for_lock: row.is_true(11),
+        blockers: row.get(12).map_or_else(Vec::new, blockers_seen),
     })
+}
+
+/// A line for each: its pid, and its name, in which the server leaves no line break.
+fn blockers_seen(lines: &str) -> Vec<BlockerSeen> {
+    let blocker = |line: &str| {
+        let (pid, name) = line.split_once(' ')?;
+        Some(BlockerSeen {
+            pid: pid.parse().ok()?,
+            application_name: name.to_owned(),
+        })
+    };
+    lines.lines().filter_map(blocker).collect()
 }
 
 fn slot_seen(row: &Row) -> SlotSeen {

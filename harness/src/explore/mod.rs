@@ -1,6 +1,6 @@
 //! Exploring: every place with everything that can strike there, and beyond that whatever seeds draw.
 //!
-//! Reading order: [`sweep`] (one fault at every place, and a second cancel in the cleanup after the first),
+//! Reading order: [`sweep`] (one fault at every place, and a cancel in the cleanup after a cancel or a stop),
 //! [`swarm`] (each seed draws a world and faults of its own), [`pairs`] (two faults, the second often in the
 //! cleanup of the first), [`tally`] (what all of that showed).
 //!
@@ -113,7 +113,7 @@ pub enum Stage {
     Calm,
     /// One fault.
     Sweep,
-    /// A cancel in the cleanup after a cancel.
+    /// A cancel in the cleanup after a cancel or a stop.
     SecondCancel,
     /// Two faults.
     Pairs,

@@ -77,8 +77,8 @@ fn next(draw: &mut Draw, scenario: &Scenario, recon: &Recon, second: bool) -> Op
         anywhere
     };
     let space = Space::new(recon, process, family, region);
-    // A drop is no cleanup to drop again.
-    let pointless = |strike: &Strike| process != "run" && strike.act == Act::Drop;
+    // A drop is no cleanup to drop again, and goes on to its end when it is asked to stop.
+    let pointless = |strike: &Strike| process != "run" && matches!(strike.act, Act::Drop | Act::Stop);
     if space.is_empty() {
         return None;
     }

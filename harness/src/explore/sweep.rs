@@ -1,10 +1,10 @@
-//! One fault at every place, and a second cancel at every await of the cleanup after the first.
+//! One fault at every place, and a cancel at every await of the cleanup that follows a cancel or a stop.
 
 use std::collections::BTreeSet;
 
 use super::tally::Tally;
 use super::{Explorer, Order, Stage};
-use crate::fault::plan::{Act, At, Plan};
+use crate::fault::plan::{Act, At, Plan, Strike};
 use crate::lab::{Lab, LabError, Trial};
 use crate::log::Way;
 use crate::scenario::{Recon, Scenario};
@@ -67,14 +67,18 @@ impl<L: Lab> Explorer<'_, L> {
             self.count(scenario, &trial, (Stage::Sweep, number, 0), tally)
         })?;
         swept.tally.merge(ones);
-        if scenario.families.contains(&Family::Cancel) {
-            let firsts = cancels_by_meaning(&recon);
-            let twos = self.each(firsts.len() as u64, |number, tally| {
-                let first = &firsts[usize::try_from(number).expect("an index")];
-                self.cancel_again(scenario, calm, first, number, tally)
-            })?;
-            swept.tally.merge(twos);
+        let mut firsts = Vec::new();
+        for (family, act) in [(Family::Cancel, Act::Cancel), (Family::Stop, Act::Stop)] {
+            if scenario.families.contains(&family) {
+                let places = places_by_meaning(&recon).into_iter();
+                firsts.extend(places.map(|at| Strike { at, act: act.clone() }));
+            }
         }
+        let twos = self.each(firsts.len() as u64, |number, tally| {
+            let first = &firsts[usize::try_from(number).expect("an index")];
+            self.cancel_cleanup(scenario, calm, first, number, tally)
+        })?;
+        swept.tally.merge(twos);
         Ok(swept)
     }
 
@@ -102,17 +106,18 @@ impl<L: Lab> Explorer<'_, L> {
         }
     }
 
-    /// Cancels the drop that follows a cancel at each of its awaits.
-    fn cancel_again(
+    /// Cancels what cleans up after the first strike, at each of its awaits: the drop that follows a cancel, and
+    /// the run itself after it was asked to stop.
+    fn cancel_cleanup(
         &self,
         scenario: &Scenario,
         calm: &Trial,
-        first: &At,
+        first: &Strike,
         number: u64,
         tally: &mut Tally,
     ) -> Result<(), LabError> {
         let trial = Trial {
-            plan: Plan::one(first.clone(), Act::Cancel),
+            plan: Plan::one(first.at.clone(), first.act.clone()),
             ..calm.clone()
         };
         let outcome = self.lab.run(scenario, &trial)?;
@@ -120,24 +125,33 @@ impl<L: Lab> Explorer<'_, L> {
             exact: self.lab.is_exact(),
             ..outcome.recon()
         };
-        let second = Space::new(&recon, "last drop", Family::Cancel, |_| true);
-        for place in 0..second.places() {
+        let process = if first.act == Act::Stop {
+            "run"
+        } else {
+            "last drop"
+        };
+        let second = Space::new(&recon, process, Family::Cancel, |_| true);
+        let seconds = (0..second.places()).map(|place| second.strike(place, 0));
+        // Of the run's own awaits only those after the first strike are cleanup.
+        let before = |strike: &Strike| process == first.at.process() && strike.at != first.at;
+        let same = |strike: &Strike| strike.at == first.at;
+        for (place, strike) in (0..).zip(seconds.skip_while(before).skip_while(same)) {
             if (self.stop)() {
                 tally.stopped = true;
                 return Ok(());
             }
             let mut plan = trial.plan.clone();
-            plan.strikes.push(second.strike(place, 0));
+            plan.strikes.push(strike);
             let trial = Trial { plan, ..calm.clone() };
-            let order = (Stage::SecondCancel, number, place as u64);
+            let order = (Stage::SecondCancel, number, place);
             self.count(scenario, &trial, order, tally)?;
         }
         Ok(())
     }
 }
 
-/// The first await after each kind of message of each role: where a cancel means something of its own.
-fn cancels_by_meaning(recon: &Recon) -> Vec<At> {
+/// The first await after each kind of message of each role: where a stop means something of its own.
+fn places_by_meaning(recon: &Recon) -> Vec<At> {
     let mut known: BTreeSet<(Server, String, Way, String)> = BTreeSet::new();
     let mut places = Vec::new();
     for awaits in recon.awaits.iter().filter(|awaits| &*awaits.process == "run") {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Order, Stage};
 use crate::lab::Trial;
+use crate::reach::Reach;
 use crate::signature::Signature;
 use crate::space::Family;
 use crate::verdict::{Outcome, Verdict};
@@ -24,6 +25,8 @@ pub struct Tally {
     pub not_struck: u64,
     /// How often each family has struck.
     pub struck: BTreeMap<Family, u64>,
+    /// Which phases the faults struck, and in which situations the runs were.
+    pub reach: Reach,
     /// How many runs each stage made.
     pub stages: BTreeMap<Stage, u64>,
     /// The first trial of each kind of finding.
@@ -57,6 +60,7 @@ impl Tally {
             *self.struck.entry(Family::of(&struck.strike)).or_default() += 1;
             any = true;
         }
+        self.reach.add(&outcome.reached);
         // A swarm's faults are drawn for a run without faults: one of them may end the run before the others.
         let enough = any && order.0 == Stage::Swarm;
         match outcome.verdict {
@@ -86,6 +90,7 @@ impl Tally {
         self.left += other.left;
         self.not_struck += other.not_struck;
         self.stopped |= other.stopped;
+        self.reach.merge(&other.reach);
         for (family, times) in other.struck {
             *self.struck.entry(family).or_default() += times;
         }
@@ -151,7 +156,12 @@ impl std::fmt::Display for Tally {
         for (_, finding) in self.in_order().into_iter().take(TOLD) {
             let strikes = finding.trial.plan.strikes.iter().map(ToString::to_string);
             let strikes: Vec<String> = strikes.collect();
-            write!(f, "\n\n{}\nafter: {}", finding.verdict, strikes.join("; "))?;
+            write!(
+                f,
+                "\n\n{}\nafter: {}",
+                finding.verdict.explain(),
+                strikes.join("; ")
+            )?;
         }
         Ok(())
     }

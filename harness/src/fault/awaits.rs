@@ -16,6 +16,13 @@ pub(super) struct Awaits {
     seen: Vec<(Option<Last>, u32)>,
 }
 
+impl Awaits {
+    /// The message that passed last.
+    pub(super) fn last(&self, log: &EventLog) -> Option<Boundary> {
+        self.last.map(|last| last.resolve(log))
+    }
+}
+
 /// The message that passed last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Last {

@@ -182,6 +182,7 @@ impl<L: Link> Conn<L> {
                 self.gate = Gate::Held;
                 self.deferred.push(Deferred::Kill(self.process));
             }
+            Act::Stop => self.deferred.push(Deferred::Stop(self.process)),
             Act::Drop => self.deferred.push(Deferred::Drop),
             Act::Crash { server } => self.wait_for(Errand::Crash { server }),
             Act::Error { sqlstate } => self.out.replace(|message| failing(message, &sqlstate)),

@@ -9,7 +9,8 @@ use leftover_core::clock::SharedClock;
 use super::awaits::Awaits;
 use super::errand::{Errand, Ticket};
 use super::failing::can_fail;
-use super::plan::{Act, At, Fault, Persistence, Plan, Strike, When};
+use super::plan::{Act, At, Fault, Persistence, Plan, Point, Strike, When};
+use super::stop::Stop;
 use super::tasks::Tasks;
 use crate::log::{Actor, ActorId, Event, EventLog, Way};
 use crate::world::Server;
@@ -38,6 +39,8 @@ pub struct Struck {
     pub strike: Strike,
     /// How many times it struck.
     pub times: u32,
+    /// The last message of its process when it struck, where it is placed by time.
+    pub last: Option<Point>,
 }
 
 /// How many connections the plan's faults ended without the client's doing.
@@ -76,6 +79,7 @@ pub(super) enum Deferred {
     Host(ProcessId, Server, Fault, Persistence),
     Kill(ProcessId),
     Cancel(ProcessId),
+    Stop(ProcessId),
     Drop,
     Errand(Errand, Ticket),
 }
@@ -92,6 +96,7 @@ pub(super) struct Process {
     pub(super) label: String,
     pub(super) awaits: Awaits,
     pub(super) tasks: Tasks,
+    stop: Stop,
     pub(super) killed: bool,
     hosts: [Option<Fault>; 2],
     pub(super) severed: [Severed; 2],
@@ -123,6 +128,7 @@ impl Layer {
         let strikes = plan.strikes.iter().map(|strike| Struck {
             strike: strike.clone(),
             times: 0,
+            last: None,
         });
         Arc::new(Layer {
             log: EventLog::new(clock.clone()),
@@ -163,6 +169,7 @@ impl Layer {
             label: label.to_owned(),
             awaits: Awaits::default(),
             tasks: Tasks::new(),
+            stop: Stop::default(),
             killed: false,
             hosts: [None; 2],
             severed: [Severed::default(); 2],
@@ -199,6 +206,11 @@ impl Layer {
         self.state().processes[process.0].killed
     }
 
+    /// The request to stop of a process.
+    pub(crate) fn stop_of(&self, process: ProcessId) -> Stop {
+        self.state().processes[process.0].stop.clone()
+    }
+
     /// Registers who drives the run, to be woken by signals.
     pub fn driven_by(&self, waker: &Waker) {
         let mut state = self.state();
@@ -217,6 +229,10 @@ impl Layer {
         let act = {
             let mut state = self.state();
             state.strikes[index].times += 1;
+            if let At::Time { .. } = state.strikes[index].strike.at {
+                let last = state.processes[process.0].awaits.last(&self.log);
+                state.strikes[index].last = last.map(|last| last.point());
+            }
             let strike = &state.strikes[index].strike;
             let text = self.log.text(&strike.to_string());
             self.log.push(None, Event::Struck(text), false);
@@ -231,6 +247,7 @@ impl Layer {
                 }
             }
             Act::Cancel => self.perform(vec![Deferred::Cancel(process)]),
+            Act::Stop => self.perform(vec![Deferred::Stop(process)]),
             Act::Kill => self.perform(vec![Deferred::Kill(process)]),
             Act::Drop => self.perform(vec![Deferred::Drop]),
             Act::Crash { server } => {
@@ -401,6 +418,7 @@ impl Layer {
                     self.signal(Signal::Killed(process));
                 }
                 Deferred::Cancel(process) => self.signal(Signal::Cancel(process)),
+                Deferred::Stop(process) => self.stop_of(process).ask(),
                 Deferred::Drop => self.signal(Signal::Drop),
                 Deferred::Errand(errand, ticket) => self.signal(Signal::Errand(errand, ticket)),
             }

@@ -109,6 +109,8 @@ pub enum Act {
     },
     /// The process's future is dropped: a cancelled task, an exceeded deadline.
     Cancel,
+    /// The process is asked to stop (SIGTERM), and goes on until it has returned.
+    Stop,
     /// The process is killed: its kernel closes its sockets, and nothing of it runs any more.
     Kill,
     /// Somebody drops the pipeline from another process while the run goes on.
@@ -288,6 +290,7 @@ impl std::fmt::Display for Act {
                 Ok(())
             }
             Act::Cancel => f.write_str("cancel"),
+            Act::Stop => f.write_str("stop"),
             Act::Kill => f.write_str("kill"),
             Act::Drop => f.write_str("drop"),
             Act::Error { sqlstate } => write!(f, "error {sqlstate}"),

@@ -63,6 +63,7 @@ mod tests {
             transaction_for: None,
             pinned_xmin_age: None,
             waits_for_lock: false,
+            blockers: Vec::new(),
         };
         Leftover::Session(crate::leftover::SessionLeft {
             server: Server::Source,

@@ -58,6 +58,7 @@ impl Peer {
             transaction_for: None,
             pinned_xmin_age: None,
             waits_for_lock: false,
+            blockers: Vec::new(),
         }
     }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use leftover_core::clock::SharedClock;
 use leftover_core::connection::Row;
 use leftover_harness::census::{Census, SessionSeen, SlotSeen};
+use leftover_harness::reach::Situations;
 use leftover_harness::world::{Server, World, WorldError};
 use leftover_wire::login::Login;
 
@@ -86,6 +87,8 @@ pub fn slot(name: &str) -> SlotSeen {
 /// The world.
 pub struct FakeWorld {
     pub time: VirtualTime,
+    /// What the source says that it has noted.
+    pub noted: Mutex<Situations>,
     servers: [Arc<Mutex<State>>; 2],
     no_silence: Arc<AtomicBool>,
 }
@@ -94,6 +97,7 @@ impl FakeWorld {
     pub fn new() -> Arc<Self> {
         Arc::new(FakeWorld {
             time: VirtualTime::default(),
+            noted: Mutex::default(),
             servers: Default::default(),
             no_silence: Arc::default(),
         })
@@ -185,6 +189,13 @@ impl World for FakeWorld {
             .iter()
             .filter(|seen| seen.application_name.starts_with(prefix))
             .count())
+    }
+
+    async fn reached(&self, server: Server) -> Result<Situations, WorldError> {
+        Ok(match server {
+            Server::Source => *self.noted.lock().expect("no panic"),
+            Server::Target => Situations::default(),
+        })
     }
 
     async fn crash(&self, server: Server) -> Result<(), WorldError> {

@@ -1,12 +1,14 @@
 //! A pipeline with switches for what it does wrong.
 
+use std::pin::pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either, select};
 use leftover_core::connection::{Closed, Connector as _, Session as _, Startup};
+use leftover_harness::fault::plan::Point;
 use leftover_harness::pipeline::{
-    Budget, DropReport, Lookalikes, Ours, Pipeline, PipelineError, RunReport, TablePair,
+    Budget, DropReport, Lookalikes, Ours, Pipeline, PipelineError, RunReport, Stopped, TablePair,
 };
 use leftover_harness::process::Env;
 use leftover_wire::session::Session;
@@ -25,6 +27,8 @@ pub enum Fault {
     DropsHalf,
     /// Its drop removes a publication with a similar name.
     DropsSimilar,
+    /// It returns when it is asked to stop, and keeps its slot.
+    StopsWithoutCleanup,
     /// It waits for ever.
     Hangs,
 }
@@ -61,6 +65,16 @@ impl Toy {
     }
 
     async fn load(&self, env: Env) -> Result<RunReport, PipelineError> {
+        if self.fault == Fault::StopsWithoutCleanup {
+            let stop = env.stop.clone();
+            return match select(pin!(self.copy(env)), stop).await {
+                Either::Left((copied, _)) => copied,
+                Either::Right(((), _)) => Ok(RunReport {
+                    stopped: Some(Stopped::Undone),
+                    ..RunReport::default()
+                }),
+            };
+        }
         if self.fault != Fault::KeepsWhenStopped {
             return self.copy(env).await;
         }
@@ -125,6 +139,7 @@ impl Toy {
         Ok(RunReport {
             partitions: self.partitions as usize,
             rows: self.partitions.into(),
+            stopped: None,
         })
     }
 
@@ -162,6 +177,14 @@ impl Pipeline for Toy {
 
     fn drop_all(&self, env: Env) -> BoxFuture<'_, Result<DropReport, PipelineError>> {
         Box::pin(self.remove(env))
+    }
+
+    fn phases(&self) -> &'static [&'static str] {
+        &["prepare", "copy"]
+    }
+
+    fn phase(&self, at: &Point) -> &'static str {
+        if at.role == "worker" { "copy" } else { "prepare" }
     }
 
     fn ours(&self) -> Ours {

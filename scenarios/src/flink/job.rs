@@ -91,6 +91,7 @@ impl Flink {
         Ok(RunReport {
             partitions: fixture::partitions(&self.config),
             rows,
+            stopped: None,
         })
     }
 

@@ -18,6 +18,7 @@ pub mod job;
 
 use leftover_harness::config::Config;
 use leftover_harness::pipeline::Pipeline;
+use leftover_harness::reach::Promises;
 use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::space::Family;
 
@@ -38,6 +39,7 @@ pub(crate) fn scenario() -> Scenario {
         blocker: None,
         families: &[Family::Calm],
         region: |_| true,
+        promises: Promises::NONE,
     }
 }
 

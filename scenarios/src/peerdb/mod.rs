@@ -18,6 +18,7 @@ pub mod workflow;
 
 use leftover_harness::config::Config;
 use leftover_harness::pipeline::Pipeline;
+use leftover_harness::reach::Promises;
 use leftover_harness::scenario::{Boundary, Expect, Scenario};
 use leftover_harness::space::Family;
 
@@ -37,6 +38,7 @@ pub(crate) fn scenario() -> Scenario {
         blocker: None,
         families: &[Family::Drop],
         region: while_cloning,
+        promises: Promises::NONE,
     }
 }
 

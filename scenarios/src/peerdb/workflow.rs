@@ -80,6 +80,7 @@ impl PeerDb {
             Either::Right((copied, _)) => Ok(RunReport {
                 partitions: fixture::partitions(&self.config),
                 rows: copied?.into_iter().sum(),
+                stopped: None,
             }),
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use leftover_harness::config::Config;
 use leftover_harness::pipeline::Pipeline;
+use leftover_harness::reach::Promises;
 use leftover_harness::scenario::{Blocker, Boundary, Build, Expect, Scenario};
 use leftover_harness::space::Family;
 
@@ -38,6 +39,7 @@ pub(super) fn sound() -> Scenario {
             Family::Terminate,
         ],
         region: |_| true,
+        promises: Promises::NONE,
     }
 }
 

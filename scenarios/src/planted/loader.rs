@@ -126,6 +126,7 @@ impl Loader {
         result.map(|rows| RunReport {
             partitions: fixture::partitions(&self.config),
             rows,
+            stopped: None,
         })
     }
 

@@ -9,6 +9,7 @@ use leftover_core::connection::{Connector as _, Session as _};
 use leftover_harness::config::Config;
 use leftover_harness::pipeline::{Budget, DropReport, Ours, Pipeline, PipelineError, RunReport, TablePair};
 use leftover_harness::process::Env;
+use leftover_harness::reach::Promises;
 use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::space::Family;
 
@@ -30,6 +31,7 @@ pub(super) fn scenario() -> Scenario {
         blocker: None,
         families: &[Family::Calm],
         region: |_| true,
+        promises: Promises::NONE,
     }
 }
 
@@ -70,6 +72,7 @@ impl Pipeline for Unbiased {
             Ok(RunReport {
                 partitions: 0,
                 rows: 0,
+                stopped: None,
             })
         })
     }

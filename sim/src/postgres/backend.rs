@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use leftover_core::clock::Instant;
+use leftover_harness::reach::Situation;
 
 use super::activity::ActivityState;
 use super::any_socket::AnySocket;
@@ -72,6 +73,9 @@ fn cancel(state: &mut State, pid: i32, secret: i32) {
     if let Some(backend) = state.backends.get(&pid)
         && backend.secret == secret
     {
+        if backend.reading {
+            state.reached.note(Situation::CancelMetIdle);
+        }
         state.signal_cancel(pid);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leftover_harness::census::{Census, SessionSeen, SlotSeen};
+use leftover_harness::census::{BlockerSeen, Census, SessionSeen, SlotSeen};
 
 use super::backend_row::{Backend, Kind};
 use super::state::State;
@@ -44,7 +44,21 @@ impl State {
                 .and_then(|t| t.xmin())
                 .map(|xmin| self.log.next() - xmin),
             waits_for_lock: self.locks.waits(backend.pid),
+            blockers: self.blockers_seen(backend.pid),
         }
+    }
+
+    fn blockers_seen(&self, pid: i32) -> Vec<BlockerSeen> {
+        let mut pids = self.locks.blockers(pid);
+        pids.sort_unstable();
+        let blocker = |pid: i32| {
+            let name = self.backends.get(&pid).map(Backend::application_name);
+            BlockerSeen {
+                pid,
+                application_name: name.unwrap_or_default().to_owned(),
+            }
+        };
+        pids.into_iter().map(blocker).collect()
     }
 
     fn slot_seen(&self, slot: &super::slots::Slot) -> SlotSeen {

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use leftover_core::clock::Instant;
+use leftover_harness::reach::Situation;
 
 use super::activity::WaitEvent;
 use super::any_socket::AnySocket;
@@ -90,6 +91,11 @@ impl Process {
         act(self.state.borrow_mut().backend(self.pid))
     }
 
+    /// Notes a situation in which this backend is.
+    pub(super) fn note(&self, situation: Situation) {
+        self.state.borrow_mut().reached.note(situation);
+    }
+
     /// A setting that is a time.
     pub fn time_setting(&self, id: Id) -> Option<Duration> {
         self.with(|backend| backend.settings.time(id))
@@ -121,6 +127,7 @@ impl Process {
         let now = self.timers.now();
         if self.timers.check_client.is_some_and(|at| at <= now) {
             if self.client.socket().peer() != Peer::Open {
+                self.note(Situation::EndedByServerLimit);
                 return Err(Stop::Exit(Exit::Silent));
             }
             let interval = self.time_setting(const { id("client_connection_check_interval") });

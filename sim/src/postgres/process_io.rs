@@ -1,8 +1,11 @@
 //! A backend and its client: writing that may block, reading between commands and inside COPY.
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use leftover_harness::reach::Situation;
 
 use super::activity::WaitEvent;
 use super::process::Process;
@@ -31,6 +34,7 @@ impl Process {
                 }
                 if !blocked {
                     blocked = true;
+                    self.note(Situation::BlockedInClientWrite);
                     self.with(|backend| backend.activity.wait = Some(WaitEvent::ClientWrite));
                 }
                 self.listen(cx);
@@ -91,7 +95,10 @@ impl Process {
                 return Poll::Ready(message);
             }
             match (self.timers.poll_earliest(cx, &[deadline]), &idle_limit) {
-                (Poll::Ready(()), Some((_, error))) => Poll::Ready(Err(error.clone().into())),
+                (Poll::Ready(()), Some((_, error))) => {
+                    self.note(Situation::EndedByServerLimit);
+                    Poll::Ready(Err(error.clone().into()))
+                }
                 _ => Poll::Pending,
             }
         })
@@ -125,6 +132,11 @@ impl Process {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Step<Frontend>> {
         Poll::Ready(match std::task::ready!(self.client.poll_message(cx)) {
             Ok(Some(message)) => Ok(message),
+            // The keepalive or the user timeout that the session set has given its client up.
+            Err(ReadError::Lost(ErrorKind::TimedOut)) => {
+                self.note(Situation::EndedByServerLimit);
+                Err(Stop::Exit(Exit::Silent))
+            }
             Ok(None) | Err(ReadError::Lost(_)) => Err(Stop::Exit(Exit::Silent)),
             Err(ReadError::Protocol(error)) => Err(PgError::fatal(error.code(), error.to_string()).into()),
         })

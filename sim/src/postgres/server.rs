@@ -7,6 +7,7 @@ use std::rc::Rc;
 use leftover_core::clock::SharedClock;
 use leftover_core::connection::Row;
 use leftover_harness::census::Census;
+use leftover_harness::reach::Situations;
 
 use super::any_socket::AnySocket;
 use super::backend;
@@ -206,6 +207,10 @@ impl SimServer for PgServer {
 
     fn peak_sessions(&self, prefix: &str) -> usize {
         PgServer::peak_sessions(self, prefix)
+    }
+
+    fn reached(&self) -> Situations {
+        self.state.borrow().reached
     }
 
     fn crash(&self) {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use leftover_core::clock::{Instant, SharedClock};
 use leftover_core::connection::Lsn;
+use leftover_harness::reach::Situations;
 
 use super::backend_row::{Backend, Kind};
 use super::catalog::database::Database;
@@ -77,6 +78,8 @@ pub struct State {
     pub accepting: bool,
     /// Sessions that came and went.
     pub passages: Vec<Passage>,
+    /// The rare situations that have come up.
+    pub reached: Situations,
     next_oid: u32,
     next_pid: i32,
     wal: u64,
@@ -102,6 +105,7 @@ impl State {
             exit_waiters: Vec::new(),
             accepting: true,
             passages: Vec::new(),
+            reached: Situations::default(),
             next_oid: 16_384,
             next_pid: 1_000,
             wal: 0x0150_0000,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use leftover_harness::reach::Situation;
 
 use super::execute::Memo;
 use crate::postgres::host::StatementHost;
@@ -106,7 +107,11 @@ async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> 
     process.flush().await?;
     let mut count = 0;
     loop {
-        let rows = match process.read_copy().await? {
+        let read = process.read_copy().await;
+        if let Err(Stop::Exit(Exit::Silent)) = read {
+            process.note(Situation::CopyInLostClient);
+        }
+        let rows = match read? {
             Frontend::CopyData(data) => decoder.feed(&data)?,
             Frontend::CopyDone => {
                 let rest = decoder.finish()?;

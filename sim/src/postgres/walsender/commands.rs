@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use leftover_harness::reach::Situation;
+
 use super::create_slot::{Creation, Next};
 use super::drop_slot;
 use super::grammar::{Replication, SnapshotOption, parse};
@@ -10,7 +12,9 @@ use crate::postgres::activity::WaitEvent;
 use crate::postgres::process::{Attention, Process};
 use crate::postgres::session::results::{Formats, send_rows};
 use crate::postgres::session::utility;
+use crate::postgres::slots::Persistence;
 use crate::postgres::snapshot::Snapshot;
+use crate::postgres::socket::{Peer, Socket};
 use crate::postgres::sql::error::PgError;
 use crate::postgres::sql::host::Column;
 use crate::postgres::sql::value::{Type, Value};
@@ -145,7 +149,7 @@ async fn create_slot(
     };
     loop {
         let next = creation.advance(&mut process.state.borrow_mut(), pid);
-        match next {
+        let waited = match next {
             // The only places inside this command where its client's end is seen (OB-52, 53).
             Next::Log(at) => {
                 let event = Some(WaitEvent::WalSenderWaitForWal);
@@ -153,18 +157,20 @@ async fn create_slot(
                     .wait(event, Some(at), Attention::Read, |_, now| {
                         (now >= at).then_some(Ok(()))
                     })
-                    .await?;
+                    .await
             }
-            Next::Transaction(xid) => process.wait_for(Wait::transaction(xid)).await?,
+            Next::Transaction(xid) => process.wait_for(Wait::transaction(xid)).await,
             Next::Persist(at) => {
                 process
                     .wait(None, Some(at), Attention::None, |_, now| {
                         (now >= at).then_some(Ok(()))
                     })
-                    .await?;
+                    .await
             }
             Next::Done => break,
-        }
+        };
+        note_if_client_is_gone(process, &creation.name, next);
+        waited?;
     }
     let exported = creation.snapshot().and_then(|snapshot| {
         let mut state = process.state.borrow_mut();
@@ -193,6 +199,21 @@ async fn create_slot(
         plugin.into(),
     ];
     reply(process, &columns, row, "CREATE_REPLICATION_SLOT").await
+}
+
+/// Notes that the client of a creation has left while this was waited for.
+fn note_if_client_is_gone(process: &mut Process, slot: &str, waited: Next) {
+    if process.client.socket().peer() == Peer::Open {
+        return;
+    }
+    let mut state = process.state.borrow_mut();
+    let slot = state.slots.get(slot);
+    if slot.is_ok_and(|slot| slot.persistence == Persistence::Ephemeral) {
+        state.reached.note(Situation::EphemeralSlotWithoutClient);
+    }
+    if let Next::Transaction(_) = waited {
+        state.reached.note(Situation::SlotCreationWithoutClient);
+    }
 }
 
 impl State {

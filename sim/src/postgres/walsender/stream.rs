@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::BufMut;
 use leftover_core::clock::Instant;
 use leftover_core::connection::Lsn;
+use leftover_harness::reach::Situation;
 
 use super::pgoutput::PgOutput;
 use super::standby::{Standby, understand};
@@ -255,6 +256,7 @@ impl<'a> Stream<'a> {
     /// Asks a silent client for a reply at half of `wal_sender_timeout`, and leaves without a word at its end (OB-43).
     fn keep_alive_in_time(&mut self, now: Instant) -> Result<(), Stop> {
         if self.timeout.is_some_and(|timeout| now >= self.heard + timeout) {
+            self.process.note(Situation::EndedByServerLimit);
             return Err(Stop::Exit(Exit::Silent));
         }
         if !self.pinged && self.due().is_some_and(|due| due <= now) {
