@@ -76,8 +76,12 @@ pub(crate) async fn after_attempt<C: Connector>(
 
 /// Waits until the sessions that this process has given up are gone from both servers. It ends none of them:
 /// somebody else may own the mirror by now, with sessions of the same names. Their sockets are closed, and they
-/// are idle or have been terminated by whoever dropped the mirror.
-pub(crate) async fn see_out<C: Connector>(context: &Arc<Context<C>>, attempt: Option<Attempt>) {
+/// are idle or have been terminated by whoever dropped the mirror. Returns where it did not see them go.
+pub(crate) async fn see_out<C: Connector>(
+    context: &Arc<Context<C>>,
+    attempt: Option<Attempt>,
+) -> Vec<MayBeLeft> {
+    let mut may_be_left = Vec::new();
     let known = [Attempt::default(), attempt.unwrap_or_default()];
     let bound = context.settings.bounds.close;
     for side in [Side::Source, Side::Target] {
@@ -95,10 +99,16 @@ pub(crate) async fn see_out<C: Connector>(context: &Arc<Context<C>>, attempt: Op
             }
             janitor::release(context, client).await
         };
-        if let Err(failure) = within(context, side, bound, gone).await {
-            tracing::info!(%failure, "did not see the last sessions go");
+        if let Err(because) = within(context, side, bound, gone).await {
+            let things = vec![Thing::Session(sessions_of(context))];
+            may_be_left.push(MayBeLeft {
+                side,
+                things,
+                because,
+            });
         }
     }
+    may_be_left
 }
 
 /// What names all sessions of a mirror, for people.

@@ -48,7 +48,9 @@ pub(crate) async fn clean_up_after<C: Connector>(
     error: &LoadError,
 ) {
     if matches!(error, LoadError::Dropped { .. }) {
-        return clean::see_out(context, run.attempt).await;
+        let may_be_left = clean::see_out(context, run.attempt).await;
+        tracing::info!(?may_be_left, %error, "gave up a mirror that is somebody else's or nobody's");
+        return;
     }
     let cleaned = clean_up(context, progress, run).await;
     tracing::info!(?cleaned, %error, "cleaned up after a failed load");

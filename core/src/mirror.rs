@@ -93,9 +93,13 @@ impl<C: Connector> Mirror<C> {
                 Err(error)
             }
             None => {
-                let cleaned = load::clean_up(&self.context, &self.progress, &run).await;
+                let mut cleaned = load::clean_up(&self.context, &self.progress, &run).await;
                 // Those of before the attempt were only closed.
-                clean::see_out(&self.context, run.attempt).await;
+                for left in clean::see_out(&self.context, run.attempt).await {
+                    if !cleaned.may_be_left.iter().any(|known| known.side == left.side) {
+                        cleaned.may_be_left.push(left);
+                    }
+                }
                 Ok(LoadOutcome::Stopped(cleaned))
             }
         };
