@@ -62,6 +62,17 @@ pub struct RunReport {
     pub stopped: Option<Stopped>,
 }
 
+impl RunReport {
+    /// The load is complete.
+    pub fn loaded(partitions: usize, rows: u64) -> Self {
+        RunReport {
+            partitions,
+            rows,
+            stopped: None,
+        }
+    }
+}
+
 /// What a run that was asked to stop says of the mirror.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -140,11 +140,7 @@ impl Pipeline for MirrorPipeline {
             let stop = env.stop.clone();
             let mirror = self.mirror(env);
             match mirror.load_until(stop).await.map_err(PipelineError::new)? {
-                LoadOutcome::Loaded(loaded) => Ok(RunReport {
-                    partitions: self.partitions,
-                    rows: loaded.rows,
-                    stopped: None,
-                }),
+                LoadOutcome::Loaded(loaded) => Ok(RunReport::loaded(self.partitions, loaded.rows)),
                 LoadOutcome::Stopped(_) => Ok(stopped(&mirror.progress())),
             }
         })

@@ -38,11 +38,7 @@ impl Pipeline for Theirs {
                 .load(&["orders", "lines"])
                 .await
                 .map_err(PipelineError::new)?;
-            Ok(RunReport {
-                partitions: 2,
-                rows,
-                stopped: None,
-            })
+            Ok(RunReport::loaded(2, rows))
         })
     }
     fn ours(&self) -> Ours {

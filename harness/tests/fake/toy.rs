@@ -136,11 +136,10 @@ impl Toy {
         if control.close().await != Closed::Released {
             return Err(PipelineError("the control session's end is unknown".to_owned()));
         }
-        Ok(RunReport {
-            partitions: self.partitions as usize,
-            rows: self.partitions.into(),
-            stopped: None,
-        })
+        Ok(RunReport::loaded(
+            self.partitions as usize,
+            self.partitions.into(),
+        ))
     }
 
     async fn remove(&self, env: Env) -> Result<DropReport, PipelineError> {

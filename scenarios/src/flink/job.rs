@@ -88,11 +88,7 @@ impl Flink {
         }
         context.close().await;
         let _end = sink.close().await;
-        Ok(RunReport {
-            partitions: fixture::partitions(&self.config),
-            rows,
-            stopped: None,
-        })
+        Ok(RunReport::loaded(fixture::partitions(&self.config), rows))
     }
 
     /// The enumerator: publication and slot of the stream that follows.

@@ -77,11 +77,10 @@ impl PeerDb {
         let children = pin!(try_join_all(children));
         match select(pin!(self.cancel.received()), children).await {
             Either::Left(((), _)) => Err(PipelineError("the workflow was cancelled".to_owned())),
-            Either::Right((copied, _)) => Ok(RunReport {
-                partitions: fixture::partitions(&self.config),
-                rows: copied?.into_iter().sum(),
-                stopped: None,
-            }),
+            Either::Right((copied, _)) => Ok(RunReport::loaded(
+                fixture::partitions(&self.config),
+                copied?.into_iter().sum(),
+            )),
         }
     }
 

@@ -123,11 +123,7 @@ impl Loader {
             }
         }
         self.give_up(env, &mut failed).await?;
-        result.map(|rows| RunReport {
-            partitions: fixture::partitions(&self.config),
-            rows,
-            stopped: None,
-        })
+        result.map(|rows| RunReport::loaded(fixture::partitions(&self.config), rows))
     }
 
     /// Closes the sockets of failed attempts, and removes what that does not.

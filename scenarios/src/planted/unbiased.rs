@@ -69,11 +69,7 @@ impl Pipeline for Unbiased {
     fn run(&self, env: Env) -> BoxFuture<'_, Result<RunReport, PipelineError>> {
         Box::pin(async move {
             visit(&env).await?;
-            Ok(RunReport {
-                partitions: 0,
-                rows: 0,
-                stopped: None,
-            })
+            Ok(RunReport::loaded(0, 0))
         })
     }
 

@@ -45,6 +45,13 @@ fn a_census_sees_who_waits_for_a_lock() {
             seen.is_some_and(|seen| seen.waits_for_lock)
         })
         .await;
+        let seen = session(world, "second").await.expect("it waits");
+        let behind: Vec<&str> = seen
+            .blockers
+            .iter()
+            .map(|blocker| blocker.application_name.as_str())
+            .collect();
+        assert_eq!(behind, ["first"], "{seen:?}");
     });
 }
 
