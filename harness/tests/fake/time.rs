@@ -61,13 +61,17 @@ impl Clock for ManualClock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let time = self.0.clone();
         let until = time.now() + duration;
+        let mut key = None;
         Box::pin(std::future::poll_fn(move |cx| {
             let mut timers = time.0.lock().expect("no panic");
             if timers.now >= until {
                 return Poll::Ready(());
             }
-            timers.next += 1;
-            let key = (until, timers.next);
+            // One timer for each sleep, however often it is polled.
+            let key = *key.get_or_insert_with(|| {
+                timers.next += 1;
+                (until, timers.next)
+            });
             timers.waiting.insert(key, cx.waker().clone());
             Poll::Pending
         }))
