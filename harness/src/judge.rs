@@ -342,7 +342,10 @@ impl<W: World> Bench<'_, W> {
             found = self.lasting().await?;
         }
         if let Some(beside) = self.beside {
-            found.extend(self.rows(beside).await?);
+            // A crash of a server ends it too, with or without its tables.
+            if let Some(Ended::Returned(Ok(_))) = course.beside {
+                found.extend(self.rows(beside).await?);
+            }
             found.extend(self.drop_at_last("drop beside", beside).await?);
         }
         Ok(found)
