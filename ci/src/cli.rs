@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
-use crate::{census, gate, list, mirror, replay, shrink, sweep, verify};
+use crate::{census, gate, list, mirror, replay, serve, shrink, sweep, verify};
 
 /// Finds what Postgres replication code leaves behind: connections, transactions, snapshots, slots,
 /// publications, running queries.
@@ -42,6 +42,8 @@ enum Command {
     Mirror(mirror::Command),
     /// Show what is held on a live server, by whom, since when, and what it costs
     Census(census::Args),
+    /// Serve the simulated Postgres on a TCP port, in real time, for psql or any other client
+    Serve(serve::Args),
 }
 
 impl Cli {
@@ -57,6 +59,7 @@ impl Cli {
             Command::VerifyBatch(args) => verify::batch::run(&args),
             Command::Mirror(command) => on_tokio(mirror::run(command)),
             Command::Census(args) => on_tokio(census::run(args)),
+            Command::Serve(args) => on_tokio(serve::run(&args)),
         }
     }
 }

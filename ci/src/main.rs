@@ -18,6 +18,7 @@ mod mirror;
 mod reach;
 mod replay;
 mod report;
+mod serve;
 mod shrink;
 mod sweep;
 mod target;

@@ -30,6 +30,9 @@ pub enum SimulationError {
     /// The simulation did not end.
     #[error(transparent)]
     Stuck(#[from] Stuck),
+    /// The configuration sets what the server does not have.
+    #[error("{0}")]
+    Settings(String),
 }
 
 /// Runs `scenario` with the plan that `seed` draws from what the run without faults of the same seed did.
@@ -146,6 +149,7 @@ fn in_a_world<T>(
         settings: settings.collect(),
         ..ServerOptions::default()
     };
+    options.check().map_err(SimulationError::Settings)?;
     let connections = connections(config);
     let ran = Simulation::new(seed).run(|sim| async move {
         let login = Login {

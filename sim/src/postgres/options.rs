@@ -20,6 +20,19 @@ pub struct ServerOptions {
     pub timings: Timings,
 }
 
+impl ServerOptions {
+    /// Checks the settings; a server is made of options that have been checked.
+    ///
+    /// # Errors
+    /// Names the first setting that is none, or whose value is none.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, value) in &self.settings {
+            super::settings::at_rest(name, value)?;
+        }
+        Ok(())
+    }
+}
+
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {

@@ -40,6 +40,17 @@ fn parse_time(text: &str, base: u64) -> Option<i64> {
     Some((number * factor as f64 / base as f64).round() as i64)
 }
 
+/// What a server has at rest when its configuration file says this.
+///
+/// # Errors
+/// When there is no such setting, or this is no value of it.
+pub fn at_rest(name: &str, text: &str) -> Result<(Id, String), String> {
+    let id = find(name).filter(|id| id.definition().context != Context::Internal);
+    let id = id.ok_or_else(|| format!("the simulated server has no setting {name:?}"))?;
+    let value = parse(id.definition(), text).map_err(|error| error.to_string())?;
+    Ok((id, value))
+}
+
 /// The value at rest that `text` means for this setting.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use super::catalog::database::Database;
 use super::locks::LockTable;
 use super::options::ServerOptions;
 use super::roles::Role;
-use super::settings::{self, Context, Id, Values};
+use super::settings::{self, Id, Values};
 use super::slots::Slots;
 use super::snapshot::{Snapshot, View};
 use super::wal::ChangeLog;
@@ -289,9 +289,8 @@ impl State {
 fn server_settings(options: &ServerOptions) -> Values {
     let mut values = Values::new();
     for (name, value) in &options.settings {
-        let id = settings::find(name).filter(|id| id.definition().context != Context::Internal);
-        let id = id.unwrap_or_else(|| panic!("there is no server setting {name:?}"));
-        let value = settings::parse(id.definition(), value).unwrap_or_else(|error| panic!("{error}"));
+        let (id, value) =
+            settings::at_rest(name, value).expect("whoever makes a server has checked its options");
         values.insert(id, value.into());
     }
     values

@@ -210,3 +210,38 @@ fn what_is_not_supported_is_named() {
             .await;
     });
 }
+
+#[test]
+fn the_modes_of_a_second_begin_hold_for_the_open_transaction_until_it_has_queried() {
+    Pg::run(1, |pg| async move {
+        let mut client = pg.connect().await;
+        client.rows("begin").await;
+        client
+            .rows("begin isolation level repeatable read read only")
+            .await;
+        assert_eq!(
+            client.value("show transaction_isolation").await,
+            "repeatable read"
+        );
+        assert_eq!(client.value("show transaction_read_only").await, "on");
+        assert_eq!(client.value("select 1").await, "1");
+        client.fails("begin isolation level serializable", "25001").await;
+        client.fails("select 1", "25P02").await;
+    });
+}
+
+#[test]
+fn settings_that_no_server_has_are_refused_before_there_is_a_server() {
+    let options = |name: &str, value: &str| leftover_sim::postgres::options::ServerOptions {
+        settings: vec![(name.to_owned(), value.to_owned())],
+        ..Default::default()
+    };
+    assert_eq!(options("max_connections", "20").check(), Ok(()));
+    for (name, value) in [
+        ("nonsense", "1"),
+        ("max_connections", "many"),
+        ("server_version", "16"),
+    ] {
+        assert!(options(name, value).check().is_err(), "{name}");
+    }
+}

@@ -171,6 +171,7 @@ impl Session {
                     process.client.replies().parameter_status(told, &value);
                 }
             }
+            Command::DeallocateAll => self.prepared.clear(),
             Command::Reset(None) | Command::Discard(_) => {
                 process.apply_socket_options();
                 if matches!(command, Command::Discard(what) if what == "all") {

@@ -126,11 +126,11 @@ fn apply(transaction: &mut Transaction, modes: TransactionModes) -> Result<(), P
 }
 
 fn begin(state: &mut State, pid: i32, modes: TransactionModes) -> Answer {
-    let transaction = state.ensure_transaction(pid);
-    if transaction.block == Block::Explicit {
+    if state.ensure_transaction(pid).block == Block::Explicit {
+        // Its modes hold for the open one (measured on 15).
         warn(state, pid, "25001", "there is already a transaction in progress");
-        return tag("BEGIN");
     }
+    let transaction = state.ensure_transaction(pid);
     transaction.block = Block::Explicit;
     apply(transaction, modes)?;
     tag("BEGIN")
@@ -243,6 +243,8 @@ pub fn settings(state: &mut State, pid: i32, command: &Command) -> Option<Answer
                 tag(&format!("DISCARD {}", what.to_uppercase()))
             }
         }
+        // The session forgets them itself.
+        Command::DeallocateAll => tag("DEALLOCATE ALL"),
         Command::Show(name) => show(state, pid, name),
         _ => return None,
     })

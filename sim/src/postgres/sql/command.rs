@@ -131,6 +131,8 @@ pub enum Command {
         code: &'static str,
         message: String,
     },
+    /// `DEALLOCATE ALL`.
+    DeallocateAll,
     /// `DISCARD ALL`, or the word after `DISCARD`.
     Discard(String),
     /// SELECT, VALUES, TABLE, WITH.

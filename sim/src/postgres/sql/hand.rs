@@ -37,6 +37,14 @@ pub(crate) fn parse(words: &mut Words<'_>, text: &str) -> Result<Option<Command>
             words.next();
             Command::Checkpoint
         }
+        "deallocate" => {
+            words.next();
+            words.take("prepare");
+            if !words.take("all") {
+                return Ok(None);
+            }
+            Command::DeallocateAll
+        }
         "discard" => {
             words.next();
             Command::Discard(words.ident()?)
