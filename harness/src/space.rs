@@ -134,6 +134,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Into how many parts a pause is divided: something can strike between any two of them.
 const PARTS: u32 = 8;
 
+/// The part of a run that is sure to be met by the time of the next one, where runs differ.
+const SURE: u32 = 3;
+
 /// Each fault on the connection and on the host, once and from then on.
 fn of_network(faults: &[Fault]) -> Vec<Act> {
     let mut acts = Vec::new();
@@ -374,7 +377,8 @@ fn awaits<'a>(recon: &'a Recon, process: &str, region: fn(&Boundary) -> bool) ->
     sites
 }
 
-/// The time of each message, and points in the pause that follows it where there is one.
+/// The time of each message, and points in the pause that follows it where there is one. Where runs differ, the
+/// next one may be much faster, and only the first part of this one is sure to be met.
 fn times<'a>(recon: &'a Recon, process: &str, region: fn(&Boundary) -> bool) -> Vec<Site<'a>> {
     let all: Vec<&Boundary> = boundaries(recon, process, |_| true).collect();
     let mut times = Vec::new();
@@ -387,5 +391,8 @@ fn times<'a>(recon: &'a Recon, process: &str, region: fn(&Boundary) -> bool) -> 
         }
     }
     times.dedup();
+    if let (false, Some(last)) = (recon.exact, all.last()) {
+        times.retain(|time| *time <= last.at / SURE);
+    }
     times.into_iter().map(Site::Time).collect()
 }
