@@ -6,7 +6,7 @@ use std::time::Duration;
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use leftover_harness::explore::tally::Tally;
 use leftover_harness::explore::{Explorer, Stage};
-use leftover_harness::lab::Trial;
+use leftover_harness::lab::{LabError, Trial};
 use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::space::Family;
 use leftover_sim::scenario::SimLab;
@@ -86,6 +86,7 @@ fn beyond(
     let scenario = &explored.row.scenario;
     watch.on(&format!("{} swarm and pairs", scenario.name));
     let lab = SimLab::default();
+    let unjudged = |error: LabError| findings::unjudged(scenario, &error);
     let explorer = Explorer {
         lab: &lab,
         jobs: budget.jobs(),
@@ -94,9 +95,9 @@ fn beyond(
         seen: &|outcome| watch.see(outcome),
     };
     let swarm = explorer.swarm(scenario, first + turn * SWARM_TURN, SWARM_TURN);
-    explored.beyond.merge(swarm.map_err(|error| error.to_string())?);
+    explored.beyond.merge(swarm.map_err(unjudged)?);
     let pairs = explorer.pairs(scenario, &Trial::default(), first + turn * PAIRS_TURN, PAIRS_TURN);
-    explored.beyond.merge(pairs.map_err(|error| error.to_string())?);
+    explored.beyond.merge(pairs.map_err(unjudged)?);
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! What exploring found, for people: each kind of finding with its first trial, kept as a case file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use leftover_harness::case::{Case, SUFFIX};
 use leftover_harness::explore::tally::{Finding, Tally};
 use leftover_harness::fault::plan::Strike;
+use leftover_harness::lab::LabError;
 use leftover_harness::scenario::Scenario;
 use leftover_harness::signature::Signature;
 
@@ -58,18 +59,69 @@ fn keep(scenario: &Scenario, kinds: &Signature, finding: &Finding) -> Result<Pat
         trial: finding.trial.clone(),
         expect: kinds.clone(),
     };
-    let path = kept(scenario, finding.hash)?;
+    let path = kept(scenario, &format!("{:016x}", finding.hash))?;
     let head = format!("{}: {}\n{}", scenario.name, scenario.about, finding.verdict);
-    let written = std::fs::write(&path, case.render(&head));
-    written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    write(&path, &case.render(&head))?;
     Ok(path)
 }
 
-/// The case file of a run with this hash, in a directory that is there.
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// What to say of a run that could not be judged; its case file is kept, and expects that nothing is left.
+pub fn unjudged(scenario: &Scenario, error: &LabError) -> String {
+    let case = Case {
+        scenario: scenario.name.to_owned(),
+        trial: (*error.trial).clone(),
+        expect: Signature::default(),
+    };
+    let head = format!(
+        "{}: {}\ncould not be judged: {}",
+        scenario.name, scenario.about, error.problem
+    );
+    let name = format!("unjudged-{}", error.trial.seed);
+    match kept(scenario, &name).and_then(|path| write(&path, &case.render(&head)).map(|()| path)) {
+        Ok(path) => format!("{error}\n{}", Replay::of_case(&path)),
+        Err(problem) => format!("{error}\nits case was not kept: {problem}"),
+    }
+}
+
+/// The case file of this name, in a directory that is there.
 ///
 /// # Errors
 /// When the directory cannot be made.
-pub fn kept(scenario: &Scenario, hash: u64) -> Result<PathBuf, String> {
+pub fn kept(scenario: &Scenario, name: &str) -> Result<PathBuf, String> {
     std::fs::create_dir_all(KEPT).map_err(|error| format!("cannot make {KEPT}: {error}"))?;
-    Ok(PathBuf::from(KEPT).join(format!("{}-{hash:016x}{SUFFIX}", scenario.name)))
+    Ok(PathBuf::from(KEPT).join(format!("{}-{name}{SUFFIX}", scenario.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use leftover_harness::lab::Trial;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_could_not_be_judged_is_kept_as_a_case_and_its_line_is_told() {
+        let scenario = leftover_scenarios::find("initial-load").expect("it is in the catalogue");
+        let trial = Trial {
+            seed: 4_242_424_242,
+            ..Trial::default()
+        };
+        let error = LabError {
+            scenario: scenario.name,
+            trial: Box::new(trial.clone()),
+            problem: "the world went away".to_owned(),
+        };
+        let told = unjudged(&scenario, &error);
+        let line = told.lines().last().expect("it ends in a line to paste");
+        let path = line
+            .strip_prefix("cargo leftover replay ")
+            .expect("a line to paste");
+        let case = Case::read(Path::new(path)).expect("it was kept");
+        std::fs::remove_file(path).expect("it is ours");
+        assert_eq!((case.trial, case.expect.is_clean()), (trial, true));
+        assert!(told.contains("the world went away"), "{told}");
+    }
 }

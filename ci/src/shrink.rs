@@ -62,7 +62,7 @@ fn shrunk(args: &Args, target: &Target) -> Result<Exit, String> {
     };
     let path = match &args.out {
         Some(path) => path.clone(),
-        None => findings::kept(scenario, shrunk.outcome.hash)?,
+        None => findings::kept(scenario, &format!("{:016x}", shrunk.outcome.hash))?,
     };
     let written = worlds::write_case(&path, scenario, &shrunk.outcome);
     if written != Exit::Clean {

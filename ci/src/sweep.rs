@@ -108,7 +108,7 @@ pub fn one(
     };
     let swept = explorer
         .sweep(scenario, &calm)
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| findings::unjudged(scenario, &error))?;
     Ok(Row {
         scenario: scenario.clone(),
         swept,

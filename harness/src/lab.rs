@@ -21,12 +21,12 @@ pub struct Trial {
 
 /// Why a trial has no verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{scenario} with seed {seed}: {problem}")]
+#[error("{scenario} with seed {}: {problem}", trial.seed)]
 pub struct LabError {
     /// The scenario.
     pub scenario: &'static str,
-    /// The trial's seed.
-    pub seed: u64,
+    /// The trial.
+    pub trial: Box<Trial>,
     /// What happened.
     pub problem: String,
 }

@@ -65,7 +65,7 @@ impl Lab for SimLab {
         let Trial { seed, config, plan } = trial;
         run_plan(scenario, *seed, config, plan, &self.settings).map_err(|error| LabError {
             scenario: scenario.name,
-            seed: *seed,
+            trial: Box::new(trial.clone()),
             problem: error.to_string(),
         })
     }
