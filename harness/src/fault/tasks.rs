@@ -60,7 +60,13 @@ impl Layer {
         let processes = self.state().processes.len();
         for process in 0..processes {
             // They may spawn, log and be struck while they are polled: the layer is not locked meanwhile.
-            let mut tasks = std::mem::take(&mut self.state().processes[process].tasks);
+            let mut tasks = {
+                let known = &mut self.state().processes[process].tasks;
+                if known.is_empty() {
+                    continue;
+                }
+                std::mem::take(known)
+            };
             while let Poll::Ready(Some(())) = Pin::new(&mut tasks).poll_next(cx) {}
             let mut state = self.state();
             let known = &mut state.processes[process];
