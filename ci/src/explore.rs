@@ -7,8 +7,9 @@ use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use leftover_harness::explore::tally::Tally;
 use leftover_harness::explore::{Explorer, Stage};
 use leftover_harness::lab::{LabError, Trial};
-use leftover_harness::scenario::{Expect, Scenario};
+use leftover_harness::scenario::Scenario;
 use leftover_harness::space::Family;
+use leftover_scenarios::of_mirror;
 use leftover_sim::scenario::SimLab;
 
 use crate::budget::{Budget, Watch};
@@ -59,14 +60,14 @@ fn explore(scenarios: &[Scenario], budget: &Budget, watch: &Watch) -> Result<Vec
             beyond: Tally::default(),
         });
     }
-    // Where something is to be caught, the sweep has caught it or not.
-    let goes_on = explored
-        .iter()
-        .any(|explored| explored.row.scenario.expect == Expect::Clean);
+    // Of the others the sweep has shown all that they claim.
+    let of_mirror: Vec<&str> = of_mirror().iter().map(|scenario| scenario.name).collect();
+    let goes_beyond = |explored: &Explored| of_mirror.contains(&explored.row.scenario.name);
+    let goes_on = explored.iter().any(goes_beyond);
     let mut turn = 0;
     while goes_on && !watch.is_up() {
         for explored in &mut explored {
-            if explored.row.scenario.expect == Expect::Clean {
+            if goes_beyond(explored) {
                 beyond(explored, first, turn, budget, watch)?;
             }
         }

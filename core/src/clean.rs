@@ -138,9 +138,13 @@ pub(crate) async fn drop_mirror<C: Connector>(context: &Arc<Context<C>>) -> Clea
     let bound = context.settings.bounds.drop;
     let mut attempts = Vec::new();
     let reading = within(context, Side::Target, bound, recorded_attempt(context)).await;
-    if let Ok(Some(attempt)) = reading {
-        attempts.push(attempt);
-    }
+    let unread = match reading {
+        Ok(attempt) => {
+            attempts.extend(attempt);
+            None
+        }
+        Err(because) => Some(because),
+    };
     let source = within(
         context,
         Side::Source,
@@ -187,6 +191,15 @@ pub(crate) async fn drop_mirror<C: Connector>(context: &Arc<Context<C>>) -> Clea
             });
         }
         Ok(_) => {}
+    }
+    if let Some(because) = unread {
+        // The session that was to read it may still be there; it is not ended, because one of that name may be
+        // another drop's.
+        cleaned.may_be_left.push(MayBeLeft {
+            side: Side::Target,
+            things: vec![Thing::Session(sessions_of(context))],
+            because,
+        });
     }
     cleaned
 }

@@ -18,5 +18,5 @@ pub mod peerdb;
 mod planted;
 mod stops;
 
-pub use catalogue::{catalogue, everything, find, meant_by};
+pub use catalogue::{catalogue, everything, find, meant_by, of_mirror};
 pub use planted::planted;

@@ -79,7 +79,8 @@ fn next(draw: &mut Draw, scenario: &Scenario, recon: &Recon, second: bool) -> Op
     let space = Space::new(recon, process, family, region);
     // A drop is no cleanup to drop again, and goes on to its end when it is asked to stop.
     let pointless = |strike: &Strike| process != "run" && matches!(strike.act, Act::Drop | Act::Stop);
-    if space.is_empty() {
+    // A time counts from its process's start, which only that of the run is known to be the log's.
+    if space.is_empty() || family == Family::Timeout && process != "run" {
         return None;
     }
     let strike = space.plan(draw.index(space.len())).strikes.pop();

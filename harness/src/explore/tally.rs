@@ -61,8 +61,8 @@ impl Tally {
             any = true;
         }
         self.reach.add(&outcome.reached);
-        // A swarm's faults are drawn for a run without faults: one of them may end the run before the others.
-        let enough = any && order.0 == Stage::Swarm;
+        // Faults that are drawn together: one of them may end the run before the others.
+        let enough = any && matches!(order.0, Stage::Swarm | Stage::Pairs);
         match outcome.verdict {
             Verdict::Clean => self.clean += 1,
             Verdict::NotStruck(_) if enough => self.clean += 1,
