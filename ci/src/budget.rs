@@ -29,12 +29,16 @@ pub struct Budget {
     pub seed_from_commit: bool,
 }
 
+/// How many at a time by default: the machine's cores.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
 impl Budget {
     /// How many runs at a time.
     pub fn jobs(&self) -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         self.jobs
-            .map_or(cores, |jobs| usize::try_from(jobs).expect("at most 256"))
+            .map_or_else(cores, |jobs| usize::try_from(jobs).expect("at most 256"))
     }
 
     /// The first seed.

@@ -8,12 +8,12 @@ use clap::ValueEnum;
 use glob::Pattern;
 use indicatif::{ProgressBar, ProgressStyle};
 use leftover_harness::scenario::Scenario;
-use leftover_scenarios::meant_by;
 
 use crate::budget::Budget;
 use crate::exit::Exit;
 use crate::explore;
 use crate::report::{Row, Shown, story, table};
+use crate::target::matching;
 use crate::worlds::{self, Real};
 
 /// Which world.
@@ -52,17 +52,13 @@ pub struct Args {
 
 /// Runs the gate.
 pub fn run(args: &Args) -> Exit {
-    let scenarios: Vec<Scenario> = meant_by(args.scenario.as_str())
-        .into_iter()
-        .filter(|s| args.scenario.matches(s.name))
-        .collect();
-    if scenarios.is_empty() {
-        eprintln!(
-            "error: no scenario matches {}; `leftover list` shows them",
-            args.scenario
-        );
-        return Exit::Usage;
-    }
+    let scenarios = match matching(&args.scenario) {
+        Ok(scenarios) => scenarios,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            return Exit::Usage;
+        }
+    };
     if let Some(time) = args.time {
         if args.world == World::Real {
             eprintln!("error: --for explores the simulated world; --world real takes --seeds");
@@ -105,11 +101,6 @@ fn write_json(args: &Args, rows: &[Row]) -> Exit {
             Exit::CouldNotRun
         }
     }
-}
-
-/// How many runs at a time by default: the machine's cores.
-pub fn cores() -> u64 {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
 /// A progress bar over so many runs.

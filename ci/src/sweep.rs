@@ -6,13 +6,13 @@ use leftover_harness::explore::Explorer;
 use leftover_harness::explore::sweep::Swept;
 use leftover_harness::lab::Trial;
 use leftover_harness::scenario::{Expect, Scenario};
-use leftover_scenarios::meant_by;
 use leftover_sim::scenario::SimLab;
 
 use crate::budget::{Budget, Watch};
 use crate::exit::Exit;
 use crate::findings;
 use crate::reach;
+use crate::target::matching;
 
 /// What to sweep.
 #[derive(Debug, clap::Args)]
@@ -54,17 +54,13 @@ impl Row {
 
 /// Sweeps.
 pub fn run(args: &Args) -> Exit {
-    let scenarios: Vec<Scenario> = meant_by(args.scenario.as_str())
-        .into_iter()
-        .filter(|s| args.scenario.matches(s.name))
-        .collect();
-    if scenarios.is_empty() {
-        eprintln!(
-            "error: no scenario matches {}; `leftover list` shows them",
-            args.scenario
-        );
-        return Exit::Usage;
-    }
+    let scenarios = match matching(&args.scenario) {
+        Ok(scenarios) => scenarios,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            return Exit::Usage;
+        }
+    };
     let watch = Watch::new(args.time);
     let rows = args.budget.first_seed().and_then(|seed| {
         let swept = scenarios

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use glob::Pattern;
 use leftover_harness::case::Case;
 use leftover_harness::scenario::Scenario;
-use leftover_scenarios::everything;
+use leftover_scenarios::{everything, meant_by};
 
 /// Which run.
 #[derive(Debug, clap::Args)]
@@ -58,6 +59,21 @@ impl Target {
             case: Box::new(case),
         })
     }
+}
+
+/// The scenarios whose names match, at least one.
+///
+/// # Errors
+/// When none does.
+pub fn matching(pattern: &Pattern) -> Result<Vec<Scenario>, String> {
+    let mut scenarios = meant_by(pattern.as_str());
+    scenarios.retain(|scenario| pattern.matches(scenario.name));
+    if scenarios.is_empty() {
+        return Err(format!(
+            "no scenario matches {pattern}; `leftover list` shows them"
+        ));
+    }
+    Ok(scenarios)
 }
 
 impl Named {

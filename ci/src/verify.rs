@@ -14,10 +14,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use glob::Pattern;
 use leftover_harness::scenario::Scenario;
-use leftover_scenarios::meant_by;
 
+use crate::budget::cores;
 use crate::exit::Exit;
-use crate::gate::{bar, cores};
+use crate::gate::bar;
+use crate::target::matching;
 use batch::{Item, Ran};
 use difference::Difference;
 use side::Side;
@@ -44,17 +45,15 @@ pub struct Args {
 
 /// Verifies.
 pub fn run(args: &Args) -> Exit {
-    let mut scenarios = meant_by(args.scenario.as_str());
-    scenarios.retain(|scenario| args.scenario.matches(scenario.name));
-    if scenarios.is_empty() {
-        eprintln!(
-            "error: no scenario matches {}; `leftover list` shows them",
-            args.scenario
-        );
-        return Exit::Usage;
-    }
+    let scenarios = match matching(&args.scenario) {
+        Ok(scenarios) => scenarios,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            return Exit::Usage;
+        }
+    };
     let items = sample(&scenarios, args.runs);
-    match compared(&items, args.jobs.unwrap_or_else(cores)) {
+    match compared(&items, args.jobs.unwrap_or_else(|| cores() as u64)) {
         Ok(found) => report(&items, scenarios.len(), &found),
         Err(problem) => {
             eprintln!("error: could not run: {problem}");

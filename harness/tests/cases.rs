@@ -6,7 +6,7 @@ mod fake;
 use std::time::Duration;
 
 use fake::FakeWorld;
-use fake::toy::{Fault as Wrong, Toy};
+use fake::toy::{Fault as Wrong, Toy, scenario};
 use leftover_harness::case::{Case, Mismatch};
 use leftover_harness::config::Config;
 use leftover_harness::fault::plan::{
@@ -14,10 +14,7 @@ use leftover_harness::fault::plan::{
 };
 use leftover_harness::lab::Trial;
 use leftover_harness::log::Way;
-use leftover_harness::reach::Promises;
 use leftover_harness::run::{Settings, run_plan};
-use leftover_harness::scenario::{Expect, Scenario};
-use leftover_harness::space::Family;
 use leftover_harness::verdict::Outcome;
 use leftover_harness::world::{Server, Silence};
 use proptest::collection::{btree_map, vec};
@@ -275,22 +272,6 @@ fn a_file_that_is_not_there_is_named() {
             .starts_with("no-such.case.toml: cannot be read: "),
         "{error}"
     );
-}
-
-fn scenario(build: leftover_harness::scenario::Build) -> Scenario {
-    Scenario {
-        name: "toy",
-        about: "a toy",
-        expect: Expect::Clean,
-        source: |_| String::new(),
-        target: |_| String::new(),
-        build,
-        beside: None,
-        blocker: None,
-        families: &[Family::Calm],
-        region: |_| true,
-        promises: Promises::NONE,
-    }
 }
 
 fn run(wrong: Wrong, case: &Case) -> Outcome {

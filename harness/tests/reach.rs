@@ -7,30 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fake::FakeWorld;
-use fake::toy::{Fault as Wrong, Toy};
+use fake::toy::{self, Fault as Wrong, Toy};
 use leftover_harness::config::Config;
 use leftover_harness::fault::plan::{Act, At, Await, Passed, Plan, Point, Strike, When};
 use leftover_harness::log::Way;
 use leftover_harness::reach::{Mark, Promises, Reach, Reached, Situation};
 use leftover_harness::run::{Settings, run_plan};
-use leftover_harness::scenario::{Expect, Scenario};
+use leftover_harness::scenario::Scenario;
 use leftover_harness::space::Family;
 use leftover_harness::world::Server;
 
 fn scenario() -> Scenario {
-    Scenario {
-        name: "toy",
-        about: "a toy",
-        expect: Expect::Clean,
-        source: |_| String::new(),
-        target: |_| String::new(),
-        build: |_| Toy::boxed(Wrong::Nothing),
-        beside: None,
-        blocker: None,
-        families: &[Family::Calm],
-        region: |_| true,
-        promises: Promises::NONE,
-    }
+    toy::scenario(|_| Toy::boxed(Wrong::Nothing))
 }
 
 fn run_in(world: &Arc<FakeWorld>, plan: &Plan) -> Reached {

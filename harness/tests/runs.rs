@@ -5,7 +5,7 @@ mod fake;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fake::toy::{Fault as Wrong, Toy};
+use fake::toy::{Fault as Wrong, Toy, scenario};
 use fake::{FakeWorld, SECOND};
 use leftover_core::connection::Row;
 use leftover_harness::config::Config;
@@ -13,28 +13,11 @@ use leftover_harness::fault::plan::{Act, At, Fault, Persistence, Plan, Point, Sc
 use leftover_harness::invariant::End;
 use leftover_harness::leftover::Leftover;
 use leftover_harness::pipeline::{Pipeline, Stopped};
-use leftover_harness::reach::Promises;
 use leftover_harness::run::{RunError, Settings, record, run_plan};
-use leftover_harness::scenario::{Blocker, Boundary, Expect, Scenario};
+use leftover_harness::scenario::{Blocker, Boundary, Scenario};
 use leftover_harness::space::{Family, Space};
 use leftover_harness::verdict::{Outcome, Verdict};
 use leftover_harness::world::{Server, Silence};
-
-fn scenario(build: fn(&Config) -> Box<dyn Pipeline>) -> Scenario {
-    Scenario {
-        name: "toy",
-        about: "a toy",
-        expect: Expect::Clean,
-        source: |_| String::new(),
-        target: |_| String::new(),
-        build,
-        beside: None,
-        blocker: None,
-        families: &[Family::Calm],
-        region: |_| true,
-        promises: Promises::NONE,
-    }
-}
 
 fn sound(_: &Config) -> Box<dyn Pipeline> {
     Toy::boxed(Wrong::Nothing)

@@ -7,33 +7,15 @@ use std::sync::Arc;
 
 use fake::FakeWorld;
 use fake::link::Left;
-use fake::toy::{Fault as Wrong, Toy};
+use fake::toy::{Fault as Wrong, Toy, scenario};
 use leftover_harness::config::Config;
 use leftover_harness::fault::plan::{Act, At, Plan, Point, When};
 use leftover_harness::invariant::End;
 use leftover_harness::pipeline::Pipeline;
-use leftover_harness::reach::Promises;
 use leftover_harness::run::{RunError, Settings, run_plan};
-use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::space::{Family, Space};
 use leftover_harness::verdict::{Outcome, Verdict};
 use leftover_harness::world::Server;
-
-fn scenario(build: fn(&Config) -> Box<dyn Pipeline>) -> Scenario {
-    Scenario {
-        name: "toy",
-        about: "a toy",
-        expect: Expect::Clean,
-        source: |_| String::new(),
-        target: |_| String::new(),
-        build,
-        beside: None,
-        blocker: None,
-        families: &[Family::Calm],
-        region: |_| true,
-        promises: Promises::NONE,
-    }
-}
 
 fn sound(_: &Config) -> Box<dyn Pipeline> {
     Toy::boxed(Wrong::Nothing)

@@ -6,19 +6,17 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use fake::FakeWorld;
-use fake::toy::{Fault as Wrong, Toy};
+use fake::toy::{self, Fault as Wrong, Toy};
 use leftover_harness::config::Config;
 use leftover_harness::fault::plan::{
     Act, At, Await, Fault, Passed, Persistence, Plan, Point, Scope, Strike, Then, When,
 };
 use leftover_harness::lab::{Lab, LabError, Trial};
 use leftover_harness::log::Way;
-use leftover_harness::reach::Promises;
 use leftover_harness::run::{Settings, run_plan};
 use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::shrink::{Limits, Shrunk, shrink};
 use leftover_harness::signature::Signature;
-use leftover_harness::space::Family;
 use leftover_harness::story::story;
 use leftover_harness::verdict::Outcome;
 use leftover_harness::world::{Server, Silence};
@@ -45,17 +43,9 @@ impl Lab for FakeLab {
 /// A toy that keeps its session, with as many workers as the configuration has blocks.
 fn scenario() -> Scenario {
     Scenario {
-        name: "toy",
         about: "a toy that keeps its session",
         expect: Expect::Caught,
-        source: |_| String::new(),
-        target: |_| String::new(),
-        build: |config| Toy::of_partitions(Wrong::KeepsSession, config.blocks),
-        beside: None,
-        blocker: None,
-        families: &[Family::Calm],
-        region: |_| true,
-        promises: Promises::NONE,
+        ..toy::scenario(|config| Toy::of_partitions(Wrong::KeepsSession, config.blocks))
     }
 }
 

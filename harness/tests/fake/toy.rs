@@ -11,7 +11,27 @@ use leftover_harness::pipeline::{
     Budget, DropReport, Lookalikes, Ours, Pipeline, PipelineError, RunReport, Stopped, TablePair,
 };
 use leftover_harness::process::Env;
+use leftover_harness::reach::Promises;
+use leftover_harness::scenario::{Build, Expect, Scenario};
+use leftover_harness::space::Family;
 use leftover_wire::session::Session;
+
+/// A scenario of a toy, in which nothing strikes.
+pub fn scenario(build: Build) -> Scenario {
+    Scenario {
+        name: "toy",
+        about: "a toy",
+        expect: Expect::Clean,
+        source: |_| String::new(),
+        target: |_| String::new(),
+        build,
+        beside: None,
+        blocker: None,
+        families: &[Family::Calm],
+        region: |_| true,
+        promises: Promises::NONE,
+    }
+}
 
 /// What it does wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
