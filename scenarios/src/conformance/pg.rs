@@ -150,6 +150,26 @@ impl Pg {
 
     // The observer.
 
+    /// Lets the observer in again, after the server has ended all sessions.
+    ///
+    /// # Errors
+    /// When the server does not let anybody in within 10 s.
+    pub async fn look_again(&self) -> Checked {
+        const AT_MOST: Duration = Duration::from_secs(10);
+        let end = self.now() + AT_MOST;
+        loop {
+            if let Ok(Ok(client)) = self.try_connect(&self.server.superuser(), &[]).await {
+                *self.observer.lock().await = client;
+                return Ok(());
+            }
+            if self.now() > end {
+                let words = format!("the server lets nobody in within {AT_MOST:?}");
+                return Err(Problem::differs(words));
+            }
+            self.pause().await;
+        }
+    }
+
     /// Runs SQL as the ordinary role in a session of its own, which is gone on return.
     ///
     /// # Errors
