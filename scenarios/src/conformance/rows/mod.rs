@@ -10,6 +10,7 @@ mod dead_peers;
 mod in_flight;
 mod leaving;
 mod leaving_replication;
+mod matrix;
 mod release;
 mod timeouts;
 mod wal_sender;
@@ -23,6 +24,7 @@ pub fn rows() -> Vec<&'static Row> {
         in_flight::ROWS,
         client_check::ROWS,
         dead_peers::ROWS,
+        matrix::ROWS,
         timeouts::ROWS,
         wal_sender::ROWS,
     ];
