@@ -171,7 +171,7 @@ impl Client {
             match Said::parse(&mut self.input) {
                 Ok(Some(said)) => return said,
                 Ok(None) => {}
-                Err(problem) => panic!("the server does not speak the protocol: {problem}"),
+                Err(problem) => return Said::Garbled(problem),
             }
             let Client { link, input, .. } = self;
             let Some(link) = link else { return Said::Eof };
