@@ -148,6 +148,13 @@ fn vacuum_cannot_remove_what_a_snapshot_holder_may_need_and_slots_alone_do_not_h
                 matches!(holder, "exported" | "importer"),
                 "{holder}: {said:?}"
             );
+            pg.sql("create table d (a int)");
+            pg.sql("drop table d");
+            let said = admin.query("vacuum verbose pg_class").await;
+            let kept = said.iter().any(
+                |said| matches!(said, super::client::Said::Notice(text) if !text.contains(" 0 are dead")),
+            );
+            assert_eq!(kept, holder != "none", "{holder}: {said:?}");
         });
     }
 }
