@@ -2,10 +2,27 @@
 
 use super::row::Row;
 
+mod cancel;
+mod fixture;
 mod leaving;
+mod slot_limits;
+mod slot_rules;
+mod slots;
+mod snapshots;
+mod stream;
 mod timeouts;
 
 /// Every row.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [leaving::ROWS, timeouts::ROWS].into_iter().flatten()
+    [
+        leaving::ROWS,
+        timeouts::ROWS,
+        slots::ROWS,
+        slot_limits::ROWS,
+        slot_rules::ROWS,
+        snapshots::ROWS,
+        cancel::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
