@@ -4,7 +4,7 @@ use std::io;
 
 use futures_util::future::LocalBoxFuture;
 use leftover_core::clock::SharedClock;
-use leftover_harness::world::Link;
+use leftover_harness::world::{Link, Shutdown};
 use leftover_wire::login::Login;
 
 /// A server that rows are checked against. All that a row knows of it besides comes through connections.
@@ -33,6 +33,30 @@ pub trait Postgres {
     /// # Errors
     /// When the server is not ours to configure, or refuses it.
     fn configure<'a>(&'a self, name: &'a str, value: &'a str) -> LocalBoxFuture<'a, Result<(), String>>;
+
+    /// Asks the server to shut down, and does not wait for it.
+    ///
+    /// # Errors
+    /// When the server is not ours to stop.
+    fn shut_down(&self, how: Shutdown) -> LocalBoxFuture<'_, Result<(), String>>;
+
+    /// Whether the server has stopped.
+    ///
+    /// # Errors
+    /// When the server is not ours.
+    fn is_down(&self) -> LocalBoxFuture<'_, Result<bool, String>>;
+
+    /// Starts a server that is down; on return it serves, with what was durable.
+    ///
+    /// # Errors
+    /// When the server is not ours, or does not serve.
+    fn start(&self) -> LocalBoxFuture<'_, Result<(), String>>;
+
+    /// Ends a backend with SIGKILL.
+    ///
+    /// # Errors
+    /// When the server is not ours.
+    fn kill(&self, pid: i32) -> LocalBoxFuture<'_, Result<(), String>>;
 
     /// What the server has written to its log.
     ///

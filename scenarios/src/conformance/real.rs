@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use leftover_core::clock::SharedClock;
-use leftover_harness::world::{Link, Server, World as _, WorldError};
+use leftover_harness::world::{Link, Server, Shutdown, World as _, WorldError};
 use leftover_testcontainers::{Options, RealWorld};
 use leftover_wire::login::Login;
 
@@ -122,6 +122,10 @@ async fn reload(world: &RealWorld) -> Result<(), WorldError> {
     tokio::time::timeout(RELOAD, reloaded).await.map_err(late)?
 }
 
+fn words<T>(result: Result<T, WorldError>) -> Result<T, String> {
+    result.map_err(|error| error.to_string())
+}
+
 struct Served {
     world: Arc<RealWorld>,
     major: u32,
@@ -160,11 +164,27 @@ impl Postgres for Served {
                 self.world.admin_sql(ASKED, &set).await?;
                 reload(&self.world).await
             };
-            configured.await.map_err(|error| error.to_string())
+            words(configured.await)
         })
     }
 
+    fn shut_down(&self, how: Shutdown) -> LocalBoxFuture<'_, Result<(), String>> {
+        Box::pin(async move { words(self.world.shut_down(ASKED, how).await) })
+    }
+
+    fn is_down(&self) -> LocalBoxFuture<'_, Result<bool, String>> {
+        Box::pin(async { words(self.world.is_down(ASKED).await) })
+    }
+
+    fn start(&self) -> LocalBoxFuture<'_, Result<(), String>> {
+        Box::pin(async { words(self.world.start_again(ASKED).await) })
+    }
+
+    fn kill(&self, pid: i32) -> LocalBoxFuture<'_, Result<(), String>> {
+        Box::pin(async move { words(self.world.kill_backend(ASKED, pid).await) })
+    }
+
     fn log(&self) -> LocalBoxFuture<'_, Result<String, String>> {
-        Box::pin(async { self.world.log(ASKED).await.map_err(|error| error.to_string()) })
+        Box::pin(async { words(self.world.log(ASKED).await) })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use leftover_core::clock::SharedClock;
-use leftover_harness::world::Link;
+use leftover_harness::world::{Link, Shutdown};
 use leftover_sim::net::{Dialer, Network, PipeOptions};
 use leftover_sim::postgres::options::ServerOptions;
 use leftover_sim::postgres::server::PgServer;
@@ -18,6 +18,9 @@ use super::row::{Checked, Problem};
 
 /// How much virtual time a check may take.
 const LIMIT: Duration = Duration::from_secs(4000);
+
+/// How long a start after a crash takes (OB-112).
+const RECOVERY: Duration = Duration::from_millis(195);
 
 /// The simulated version.
 const MAJOR: u32 = 15;
@@ -103,6 +106,34 @@ impl Postgres for Simulated {
 
     fn configure<'a>(&'a self, name: &'a str, value: &'a str) -> LocalBoxFuture<'a, Result<(), String>> {
         Box::pin(async move { self.server.configure(name, value) })
+    }
+
+    fn shut_down(&self, how: Shutdown) -> LocalBoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            if how != Shutdown::Immediate {
+                return Err(format!("{how:?} shutdown is not modelled"));
+            }
+            self.dialer.set_up(false);
+            self.server.crash();
+            Ok(())
+        })
+    }
+
+    fn is_down(&self) -> LocalBoxFuture<'_, Result<bool, String>> {
+        Box::pin(async { Ok(!self.server.accepting()) })
+    }
+
+    fn start(&self) -> LocalBoxFuture<'_, Result<(), String>> {
+        Box::pin(async {
+            self.clock.sleep(RECOVERY).await;
+            self.server.restart();
+            self.dialer.set_up(true);
+            Ok(())
+        })
+    }
+
+    fn kill(&self, _pid: i32) -> LocalBoxFuture<'_, Result<(), String>> {
+        Box::pin(async { Err("a killed backend is not modelled".to_owned()) })
     }
 
     fn log(&self) -> LocalBoxFuture<'_, Result<String, String>> {

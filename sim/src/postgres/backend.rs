@@ -13,7 +13,8 @@ use super::any_socket::AnySocket;
 use super::backend_row::{Backend, Kind};
 use super::process::{Process, Shared};
 use super::protocol::{
-    AuthenticationError, Connection, Method, ReadError, Replication, SessionStartup, Startup, authenticate,
+    AuthenticationError, Connection, Method, ProtocolError, ReadError, Replication, SessionStartup, Startup,
+    authenticate,
 };
 use super::session::Session;
 use super::settings::{self, Settings, id};
@@ -51,7 +52,8 @@ pub async fn run(shared: Shared, socket: AnySocket) {
             shared.borrow_mut().backends.remove(&pid);
             return;
         }
-        Some(Err(ReadError::Protocol(error))) => {
+        // What is no startup packet at all is only logged.
+        Some(Err(ReadError::Protocol(error))) if error != ProtocolError::StartupLength => {
             connection.refuse(&error);
             send_what_fits(&mut connection).await;
             shared.borrow_mut().backends.remove(&pid);

@@ -5,6 +5,8 @@ use super::row::Row;
 mod cancel;
 mod fixture;
 mod leaving;
+mod leaving_replication;
+mod release;
 mod slot_limits;
 mod slot_rules;
 mod slots;
@@ -16,6 +18,8 @@ mod timeouts;
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     [
         leaving::ROWS,
+        leaving_replication::ROWS,
+        release::ROWS,
         timeouts::ROWS,
         slots::ROWS,
         slot_limits::ROWS,
