@@ -3,6 +3,7 @@
 use super::row::Row;
 
 mod cancel;
+mod drop;
 mod fixture;
 mod leaving;
 mod leaving_replication;
@@ -12,6 +13,7 @@ mod slot_rules;
 mod slots;
 mod snapshots;
 mod stream;
+mod terminate;
 mod timeouts;
 
 /// Every row.
@@ -26,6 +28,8 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         slot_rules::ROWS,
         snapshots::ROWS,
         cancel::ROWS,
+        drop::ROWS,
+        terminate::ROWS,
     ]
     .into_iter()
     .flatten()
