@@ -13,6 +13,9 @@ mod slot_rules;
 mod slots;
 mod snapshots;
 mod stream;
+mod stream_ends;
+mod stream_positions;
+mod streaming;
 mod terminate;
 mod timeouts;
 
@@ -30,6 +33,9 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         cancel::ROWS,
         drop::ROWS,
         terminate::ROWS,
+        streaming::ROWS,
+        stream_positions::ROWS,
+        stream_ends::ROWS,
     ]
     .into_iter()
     .flatten()
