@@ -13,11 +13,13 @@ pub mod client;
 pub mod pg;
 pub mod postgres;
 pub mod real;
+pub mod replication;
 pub mod row;
 mod rows;
 pub mod run;
 pub mod said;
 pub mod simulated;
 pub mod states;
+pub mod watch;
 
 pub use rows::rows;

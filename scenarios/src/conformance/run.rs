@@ -27,6 +27,11 @@ impl Standing {
         !matches!(self, Standing::NotRun(_))
     }
 
+    /// Whether it does what the row says.
+    pub fn agrees(&self) -> bool {
+        matches!(self, Standing::Agrees { .. })
+    }
+
     fn of_problem(problem: Problem, place: &str) -> Standing {
         match problem {
             Problem::Differs(words) => Standing::Differs(format!("{place}{words}")),

@@ -8,6 +8,7 @@ use postgres_protocol::message::frontend;
 
 use super::client::Client;
 use super::pg::Pg;
+use super::replication::start_replication;
 use super::row::{Checked, Problem, ensure, ensure_eq};
 use super::said::Said;
 
@@ -42,6 +43,8 @@ pub enum State {
     Used,
     /// Creating a slot while another transaction runs.
     CreateWaits,
+    /// Waiting to drop a slot that another client streams from.
+    DropWaits,
     /// Streaming, with nothing to send.
     Streaming,
     /// Streaming to a client that does not read.
@@ -95,6 +98,7 @@ impl State {
     /// Every state, in an order in which they can be entered at the same time.
     pub fn all(pg: &Pg) -> Vec<State> {
         let mut all = State::BLOCKED.to_vec();
+        all.push(State::DropWaits);
         all.extend(State::READING);
         all.extend(State::executing(pg));
         all.push(State::CreateWaits);
@@ -150,10 +154,11 @@ impl State {
                 scene.create_slot(pg, "USE_SNAPSHOT").await?;
             }
             State::CreateWaits => scene.wait_for_transaction(pg).await?,
+            State::DropWaits => scene.wait_for_slot(pg).await?,
             State::Streaming => scene.stream(pg).await?,
             State::BlockedStream => {
                 scene.stream(pg).await?;
-                pg.setup(&format!("INSERT INTO streamed {}", flood(pg))).await?;
+                scene.flood(pg).await?;
             }
         }
         pg.until_doing(scene.client.pid, &scene.doing)
@@ -169,6 +174,7 @@ impl State {
                 | State::Exported
                 | State::Used
                 | State::CreateWaits
+                | State::DropWaits
                 | State::Streaming
                 | State::BlockedStream
         )
@@ -186,6 +192,7 @@ impl State {
             State::BlockedSelect | State::BlockedCopy => "active Client/ClientWrite",
             State::CopyIn | State::NoSync => "active Client/ClientRead",
             State::CreateWaits => "active Lock/transactionid",
+            State::DropWaits => "active IPC/ReplicationSlotDrop",
             // Some names of wait events are written otherwise since 17.
             State::Streaming if pg.major() >= 17 => "active Client/WalSenderWaitForWal",
             State::Streaming => "active Client/WalSenderWaitForWAL",
@@ -195,6 +202,17 @@ impl State {
 }
 
 impl Scene {
+    /// Commits what fills the stream. On a busy 17 a walsender was once seen asleep although there was more log; the
+    /// next commit wakes it.
+    async fn flood(&mut self, pg: &Pg) -> Checked {
+        let insert = format!("INSERT INTO streamed {}", flood(pg));
+        pg.setup(&insert).await?;
+        if pg.until_doing(self.client.pid, &self.doing).await.is_err() {
+            pg.setup(&insert).await?;
+        }
+        Ok(())
+    }
+
     async fn wait_for_lock(&mut self, pg: &Pg) -> Checked {
         let table = pg.new_name("locked");
         let mut blocker = pg.connect().await?;
@@ -224,6 +242,16 @@ impl Scene {
         Ok(())
     }
 
+    async fn wait_for_slot(&mut self, pg: &Pg) -> Checked {
+        let mut owner = Box::pin(State::Streaming.enter(pg, "")).await?;
+        let slot = owner.slot.take().unwrap_or_default();
+        self.blocker = Some(owner.client);
+        let drop = format!("DROP_REPLICATION_SLOT {slot} WAIT");
+        self.client.send(&drop).await?;
+        self.slot = Some(slot);
+        Ok(())
+    }
+
     /// Streams the table `streamed` from a new permanent slot.
     async fn stream(&mut self, pg: &Pg) -> Checked {
         let there = "SELECT count(*) FROM pg_publication WHERE pubname = 'p'";
@@ -245,11 +273,6 @@ impl Scene {
 /// The table of those who write.
 pub const TABLE: &str = "CREATE TABLE IF NOT EXISTS t (a int)";
 
-/// `START_REPLICATION` of the publication `p` from where the slot is.
-pub fn start_replication(slot: &str) -> String {
-    format!("START_REPLICATION SLOT {slot} LOGICAL 0/0 (proto_version '1', publication_names 'p')")
-}
-
 /// A statement that sleeps so long.
 pub fn sleep(time: Duration) -> String {
     format!("SELECT pg_sleep({})", time.as_secs_f64())
@@ -258,8 +281,8 @@ pub fn sleep(time: Duration) -> String {
 /// A statement that computes so long.
 pub fn cpu(time: Duration) -> String {
     format!(
-        "DO $$ DECLARE done timestamptz := clock_timestamp() + interval '{} ms'; \
-         BEGIN WHILE clock_timestamp() < done LOOP END LOOP; END $$",
+        "WITH RECURSIVE busy (at) AS (SELECT clock_timestamp() UNION ALL SELECT clock_timestamp() FROM busy \
+         WHERE at < statement_timestamp() + interval '{} ms') SELECT count(*) FROM busy",
         time.as_millis()
     )
 }

@@ -11,6 +11,7 @@ mod leaving;
 mod limits;
 mod mirror;
 mod said;
+mod shutdown;
 mod slot_rules;
 mod slots;
 mod snapshots;

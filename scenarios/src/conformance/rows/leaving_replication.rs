@@ -20,7 +20,7 @@ pub(super) const ROWS: &[Row] = &[
         "holding a used snapshot: noticed at once, the temporary slot goes",
         |pg| holder(pg, State::Used).boxed_local(),
     )
-    .differs("since 16 USE_SNAPSHOT needs a READ ONLY transaction (XX000 otherwise)"),
+    .differs("17: USE_SNAPSHOT needs a READ ONLY transaction (XX000 otherwise)"),
     Row::plain(
         "OB-14",
         "streaming at the tip: noticed at once; the slot is inactive, its confirmed position as it was",

@@ -1,11 +1,12 @@
 //! The client's side of a logical stream: as much of `pgoutput` as rows look at.
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use leftover_core::connection::Lsn;
 
 use super::fixture::make_slot;
 use crate::conformance::client::Client;
 use crate::conformance::pg::Pg;
+use crate::conformance::replication::{Keepalive, standby_status};
 use crate::conformance::row::{Checked, Problem};
 use crate::conformance::said::Said;
 
@@ -147,15 +148,7 @@ impl Client {
 
     /// Says how far this client has come, all of it durable.
     pub(super) async fn confirm(&mut self, lsn: Lsn) -> Checked {
-        let mut status = BytesMut::new();
-        status.put_u8(b'r');
-        // Written, flushed, applied; the time.
-        [lsn.0, lsn.0, lsn.0, 0]
-            .iter()
-            .for_each(|number| status.put_u64(*number));
-        // No answer is wanted.
-        status.put_u8(0);
-        self.copy_data(&status).await
+        self.copy_data(&standby_status(lsn.0)).await
     }
 
     /// What is said until ReadyForQuery or the end, the stream's own messages left out.
@@ -167,20 +160,14 @@ impl Client {
 
 /// A message of the stream; `None` when it ends too early.
 fn understand(mut data: Bytes) -> Option<Streamed> {
-    match data.try_get_u8().ok()? {
-        b'k' => {
-            let end = Lsn(data.try_get_u64().ok()?);
-            data.try_get_i64().ok()?;
-            let reply = data.try_get_u8().ok()? == 1;
-            Some(Streamed::Keepalive { end, reply })
-        }
-        _ => {
-            let at = Lsn(data.try_get_u64().ok()?);
-            data.try_get_u64().ok()?;
-            data.try_get_i64().ok()?;
-            change(at, data)
-        }
+    if let Some(Keepalive { end, reply }) = Keepalive::parse(&data) {
+        return Some(Streamed::Keepalive { end: Lsn(end), reply });
     }
+    data.try_get_u8().ok()?;
+    let at = Lsn(data.try_get_u64().ok()?);
+    data.try_get_u64().ok()?;
+    data.try_get_i64().ok()?;
+    change(at, data)
 }
 
 fn change(at: Lsn, mut data: Bytes) -> Option<Streamed> {
