@@ -12,6 +12,7 @@ pub mod backend;
 pub mod backend_row;
 pub mod catalog;
 pub mod census;
+pub mod checkpoint;
 pub mod control;
 pub mod ddl;
 pub mod functions;

@@ -180,7 +180,7 @@ const CHANGING: &[(&str, Function)] = &[
     ("pg_logical_emit_message", session::emit_message),
     ("pg_replication_slot_advance", slots::advance),
     ("pg_sleep", backends::pg_sleep),
-    ("pg_switch_wal", session::pg_current_wal_lsn),
+    ("pg_switch_wal", session::pg_switch_wal),
     ("pg_terminate_backend", backends::pg_terminate_backend),
     ("pg_try_advisory_lock", advisory::try_lock),
     ("pg_try_advisory_lock_shared", advisory::try_lock),
