@@ -13,7 +13,10 @@ mod fixture;
 mod in_flight;
 mod leaving;
 mod leaving_replication;
+mod limits;
 mod release;
+mod restart;
+mod shutdown;
 mod slot_limits;
 mod slot_rules;
 mod slots;
@@ -46,7 +49,10 @@ pub fn rows() -> Vec<&'static Row> {
         terminate::ROWS,
         streaming::ROWS,
         stream_positions::ROWS,
+        restart::ROWS,
         stream_ends::ROWS,
+        shutdown::ROWS,
+        limits::ROWS,
     ];
     let mut rows: Vec<&Row> = themes.into_iter().flatten().collect();
     rows.sort_by_key(|row| number(row.id));

@@ -71,6 +71,13 @@ pub(super) async fn publish(pg: &Pg) -> Checked {
     make_slot(pg).await
 }
 
+/// The same, in place of what an earlier try has left.
+pub(super) async fn publish_anew(pg: &Pg) -> Checked {
+    pg.setup("DROP TABLE IF EXISTS t; DROP PUBLICATION IF EXISTS p")
+        .await?;
+    publish(pg).await
+}
+
 /// A walsender that streams `s` from where it is confirmed.
 pub(super) async fn streaming(pg: &Pg, options: &str) -> Checked<Client> {
     let mut client = pg.walsender(options).await?;

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use leftover_wire::login::Login;
 
 use super::fixture::{DROP, make_slot, problem, terminate};
-use super::stream::{ACTIVE, START, blocked, publish, streaming};
+use super::stream::{ACTIVE, START, blocked, publish, publish_anew, streaming};
 use crate::conformance::client::Client;
 use crate::conformance::pg::Pg;
 use crate::conformance::row::{Checked, Problem, Row, ensure, ensure_eq};
@@ -94,15 +94,8 @@ async fn cancelled_stream(pg: &Pg) -> Checked {
     Ok(())
 }
 
-/// Makes anew what a blocked stream needs.
-async fn prepare(pg: &Pg) -> Checked {
-    pg.setup("DROP TABLE IF EXISTS t; DROP PUBLICATION IF EXISTS p")
-        .await?;
-    publish(pg).await
-}
-
 async fn last_words(pg: &Pg) -> Checked<&'static str> {
-    prepare(pg).await?;
+    publish_anew(pg).await?;
     let limits = match pg.turn() % 3 {
         0 => "-c wal_sender_timeout=3s",
         1 => "-c wal_sender_timeout=0",
@@ -154,7 +147,7 @@ async fn stuck(pg: &Pg, client: &mut Client) -> Checked {
 /// A termination makes who is stuck try again, for which there may be room by now. Where there is none it holds its
 /// slot until its client reads or is gone, however often it is terminated.
 async fn cancelled_first(pg: &Pg) -> Checked<&'static str> {
-    prepare(pg).await?;
+    publish_anew(pg).await?;
     let mut client = blocked(pg, "-c wal_sender_timeout=0").await?;
     let pid = client.pid;
     pg.sleep(pg.at_once() / 40 * (pg.turn() % 10) as u32).await;
