@@ -25,6 +25,7 @@ mod stream;
 mod stream_ends;
 mod stream_positions;
 mod streaming;
+mod tables;
 mod terminate;
 mod timeouts;
 mod wal_sender;
@@ -51,6 +52,7 @@ pub fn rows() -> Vec<&'static Row> {
         stream_positions::ROWS,
         restart::ROWS,
         stream_ends::ROWS,
+        tables::ROWS,
         shutdown::ROWS,
         limits::ROWS,
     ];
