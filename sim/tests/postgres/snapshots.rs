@@ -220,4 +220,26 @@ fn truncate_empties_a_table_for_older_snapshots_without_an_error() {
         assert_eq!(old.value("select count(*) from t").await, "0");
         old.fails("select * from d", "42P01").await;
     });
+    Pg::run(8, |pg| async move {
+        pg.sql("create table t (a int primary key, b varchar(3) default 'x'); grant all on t to mirror; insert into t values (1)");
+        let mut old = pg.connect().await;
+        old.rows("begin isolation level repeatable read").await;
+        old.rows("select 1").await;
+        pg.sql("alter table t add column c int default 5");
+        pg.sql("alter table t alter column a type bigint, alter column b type text");
+        assert_eq!(old.value("select count(*) from t").await, "0");
+        pg.sql("insert into t values (5000000000, 'a long one')");
+        let rows = pg.value("select string_agg(a || ' ' || b || ' ' || c, ',' order by a) from t");
+        assert_eq!(rows, "1 x 5,5000000000 a long one 5");
+        assert!(
+            pg.try_sql("insert into t values (1)")
+                .unwrap_err()
+                .contains("duplicate key")
+        );
+        assert!(
+            pg.try_sql("alter table t alter column b type int")
+                .unwrap_err()
+                .contains("cannot be cast automatically to type integer")
+        );
+    });
 }

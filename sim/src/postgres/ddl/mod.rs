@@ -7,6 +7,7 @@ mod drop;
 mod indexes;
 mod partitions;
 mod publications;
+mod rewrite;
 mod server;
 mod vacuum;
 
