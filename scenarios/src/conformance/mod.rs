@@ -20,6 +20,7 @@ pub mod run;
 pub mod said;
 pub mod simulated;
 pub mod states;
+pub mod task;
 pub mod watch;
 
 pub use rows::rows;

@@ -13,6 +13,7 @@ mod fixture;
 mod in_flight;
 mod leaving;
 mod leaving_replication;
+mod library;
 mod limits;
 mod release;
 mod restart;
@@ -55,6 +56,7 @@ pub fn rows() -> Vec<&'static Row> {
         tables::ROWS,
         shutdown::ROWS,
         limits::ROWS,
+        library::ROWS,
     ];
     let mut rows: Vec<&Row> = themes.into_iter().flatten().collect();
     rows.sort_by_key(|row| number(row.id));
