@@ -8,10 +8,14 @@ use leftover_scenarios::conformance::run::{Standing, on_real, on_simulator};
 /// How many seeds each row gets: enough that every outcome of every race comes up.
 const SEEDS: u64 = 100;
 
+/// Every row runs, but for those that the simulator does not model and, where packets cannot be dropped, those
+/// that are about silence.
 fn all_are_as_they_say(ask: impl Fn(&Row) -> Standing) {
+    let excused = |why: &str| why.starts_with("not modelled") || why.starts_with("packets cannot be dropped");
     let problem = |row: &Row| match ask(row) {
-        Standing::Differs(problem) => Some(format!("{}: {problem}", row.id)),
-        Standing::Agrees { .. } | Standing::NotRun(_) => None,
+        Standing::Agrees { .. } => None,
+        Standing::NotRun(why) if excused(&why) => None,
+        Standing::NotRun(problem) | Standing::Differs(problem) => Some(format!("{}: {problem}", row.id)),
     };
     let problems: Vec<String> = rows().into_iter().filter_map(problem).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));

@@ -207,7 +207,7 @@ impl fmt::Display for Report {
             let all = self.lines.len();
             writeln!(f, "{asked}: {ran} of {all} rows ran, {agree} of them as they say")?;
         }
-        if self.asked().len() > 1 {
+        if matches!(self.asked()[..], [Asked::Simulator, Asked::Real(_), ..]) {
             let both = self.count(Line::ran_in_both_worlds);
             let differ = self.count(|line| line.ran_in_both_worlds() && line.differs());
             writeln!(f, "{both} rows ran in both worlds, and {differ} of them differ")?;

@@ -155,11 +155,7 @@ impl State {
             }
             State::CreateWaits => scene.wait_for_transaction(pg).await?,
             State::DropWaits => scene.wait_for_slot(pg).await?,
-            State::Streaming => scene.stream(pg).await?,
-            State::BlockedStream => {
-                scene.stream(pg).await?;
-                scene.flood(pg).await?;
-            }
+            State::Streaming | State::BlockedStream => scene.stream(pg).await?,
         }
         pg.until_doing(scene.client.pid, &scene.doing)
             .await
@@ -202,17 +198,6 @@ impl State {
 }
 
 impl Scene {
-    /// Commits what fills the stream. On a busy 17 a walsender was once seen asleep although there was more log; the
-    /// next commit wakes it.
-    async fn flood(&mut self, pg: &Pg) -> Checked {
-        let insert = format!("INSERT INTO streamed {}", flood(pg));
-        pg.setup(&insert).await?;
-        if pg.until_doing(self.client.pid, &self.doing).await.is_err() {
-            pg.setup(&insert).await?;
-        }
-        Ok(())
-    }
-
     async fn wait_for_lock(&mut self, pg: &Pg) -> Checked {
         let table = pg.new_name("locked");
         let mut blocker = pg.connect().await?;
@@ -252,7 +237,8 @@ impl Scene {
         Ok(())
     }
 
-    /// Streams the table `streamed` from a new permanent slot.
+    /// Streams the table `streamed` from a new permanent slot; with something in it already, for a client that is to
+    /// be blocked.
     async fn stream(&mut self, pg: &Pg) -> Checked {
         let there = "SELECT count(*) FROM pg_publication WHERE pubname = 'p'";
         if pg.value(there).await? == "0" {
@@ -262,6 +248,9 @@ impl Scene {
         let slot = pg.new_name("s");
         let create = format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput NOEXPORT_SNAPSHOT");
         self.client.rows(&create).await?;
+        if self.state == State::BlockedStream {
+            pg.setup(&format!("INSERT INTO streamed {}", flood(pg))).await?;
+        }
         self.client.send(&start_replication(&slot)).await?;
         let answer = self.client.next().await;
         ensure_eq!(answer, Said::CopyBoth, "START_REPLICATION");
@@ -278,11 +267,11 @@ pub fn sleep(time: Duration) -> String {
     format!("SELECT pg_sleep({})", time.as_secs_f64())
 }
 
-/// A statement that computes so long.
+/// A statement that computes so long: it looks at the clock for each row of a series that is not stored anywhere.
 pub fn cpu(time: Duration) -> String {
     format!(
-        "WITH RECURSIVE busy (at) AS (SELECT clock_timestamp() UNION ALL SELECT clock_timestamp() FROM busy \
-         WHERE at < statement_timestamp() + interval '{} ms') SELECT count(*) FROM busy",
+        "SELECT n FROM (SELECT generate_series(1, 2000000000) AS n) AS series \
+         WHERE clock_timestamp() >= statement_timestamp() + interval '{} ms' LIMIT 1",
         time.as_millis()
     )
 }

@@ -39,7 +39,7 @@ pub async fn run(shared: Shared, socket: AnySocket) {
             .unwrap_or(1);
         state
             .backends
-            .insert(pid, Backend::new(pid, secret, place, Kind::Starting, now));
+            .insert(Backend::new(pid, secret, place, Kind::Starting, now));
         let timeout = state.limit(const { id("authentication_timeout") }) as u64;
         (pid, state.chooser.clone(), now + Duration::from_secs(timeout))
     };
@@ -73,7 +73,7 @@ pub async fn run(shared: Shared, socket: AnySocket) {
 
 /// Delivers a cancel request.
 fn cancel(state: &mut State, pid: i32, secret: i32) {
-    if let Some(backend) = state.backends.get(&pid)
+    if let Some(backend) = state.backends.get(pid)
         && backend.secret == secret
     {
         if backend.reading {
@@ -86,7 +86,7 @@ fn cancel(state: &mut State, pid: i32, secret: i32) {
 impl State {
     /// Delivers a cancel: it hits only what runs (OB-74).
     pub fn signal_cancel(&mut self, pid: i32) {
-        if let Some(backend) = self.backends.get_mut(&pid)
+        if let Some(backend) = self.backends.get_mut(pid)
             && !backend.reading
         {
             backend.signals.cancel = true;
@@ -96,7 +96,7 @@ impl State {
 
     /// Delivers a termination.
     pub fn signal_terminate(&mut self, pid: i32) {
-        if let Some(backend) = self.backends.get_mut(&pid) {
+        if let Some(backend) = self.backends.get_mut(pid) {
             backend.signals.terminate = true;
             backend.signals.terminations += 1;
             backend.wake();
@@ -367,7 +367,7 @@ async fn exit(mut process: Process, end: Exit) {
             let notice = shared.borrow().crash_notice();
             process.report(&notice);
         }
-        Exit::Crash | Exit::Silent => process.client.buffer().clear(),
+        Exit::Crash | Exit::Silent => process.client.forget_unsent(),
     }
     send_what_fits(&mut process.client).await;
     if end == Exit::Crash {
@@ -379,7 +379,7 @@ async fn exit(mut process: Process, end: Exit) {
     let alive = |state: &State| {
         state
             .backends
-            .get(&pid)
+            .get(pid)
             .is_some_and(|backend| !backend.signals.crash)
     };
     sleep(&shared, process.chooser.duration(timings.notice.clone())).await;
@@ -400,7 +400,7 @@ async fn exit(mut process: Process, end: Exit) {
 impl State {
     /// Forgets a backend, whose place is free then.
     fn remove(&mut self, pid: i32) {
-        self.backends.remove(&pid);
+        self.backends.remove(pid);
         self.advance_shutdown();
     }
 

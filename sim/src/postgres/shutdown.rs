@@ -78,7 +78,7 @@ impl State {
     /// Ends a backend with SIGKILL. Shared memory may be broken then: all others are ended too, and the server
     /// recovers (OB-112).
     pub fn kill(&mut self, pid: i32) {
-        if !self.backends.contains_key(&pid) {
+        if self.backends.get(pid).is_none() {
             return;
         }
         self.crash();

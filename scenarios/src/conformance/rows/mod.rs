@@ -15,6 +15,7 @@ mod leaving;
 mod leaving_replication;
 mod library;
 mod limits;
+mod matrix;
 mod release;
 mod restart;
 mod shutdown;
@@ -40,6 +41,7 @@ pub fn rows() -> Vec<&'static Row> {
         in_flight::ROWS,
         client_check::ROWS,
         dead_peers::ROWS,
+        matrix::ROWS,
         timeouts::ROWS,
         wal_sender::ROWS,
         slots::ROWS,
@@ -63,11 +65,11 @@ pub fn rows() -> Vec<&'static Row> {
     rows
 }
 
-/// `OB-62b` stands between `OB-62` and `OB-63`.
+/// `OB-62b` stands between `OB-62` and `OB-63`, and what has no number behind all.
 fn number(id: &str) -> (u32, &str) {
     let id = id.trim_start_matches("OB-");
     let (number, letter) = id.split_at(id.find(|c: char| !c.is_ascii_digit()).unwrap_or(id.len()));
-    (number.parse().unwrap_or(0), letter)
+    (number.parse().unwrap_or(u32::MAX), letter)
 }
 
 /// Keepalive settings, and when they find a peer dead that goes silent.

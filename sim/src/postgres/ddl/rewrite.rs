@@ -82,15 +82,15 @@ fn store_anew(
     let own = state.own_xid(pid);
     let mut heap = Heap::new(state.options.rows_per_block);
     let old = state.database(pid).heaps.get(&relation.filenode);
-    let unique = old.map(Heap::unique_columns).unwrap_or_default();
-    for (index, columns) in &unique {
-        heap.add_unique(*index, columns.clone());
+    let mut unique = Vec::new();
+    for (index, columns) in old.into_iter().flat_map(Heap::unique_columns) {
+        heap.add_unique(index, columns.to_vec());
+        unique.push(index);
     }
     for values in rows {
-        for (index, _) in &unique {
-            if heap.conflict(&state.log, own, *index, &values, &[]).is_some() {
-                return Err(PgError::new("23505", "could not create unique index"));
-            }
+        let taken = |index: &u32| heap.conflict(&state.log, own, *index, &values, &[]).is_some();
+        if unique.iter().any(taken) {
+            return Err(PgError::new("23505", "could not create unique index"));
         }
         heap.insert(xid, values.into());
         state.write_wal(64);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use leftover_harness::reach::Situation;
 
 use super::execute::Memo;
@@ -83,9 +82,9 @@ async fn to_client(process: &mut Process, text: &Arc<str>, copy: &CopyCommand) -
         .copy_out_response(format(&copy.format), types.len());
     let count = rows.len();
     for payload in copy_out_rows(rows, &types, &copy.format) {
-        let payload: Bytes = payload?;
+        let payload = payload?;
         process.client.replies().copy_data(&payload);
-        if process.client.buffer().len() >= CHUNK {
+        if process.client.unsent() >= CHUNK {
             process.copy_work().await?;
             process.flush().await?;
         }
