@@ -5,7 +5,7 @@ use leftover_core::connection::Lsn;
 use leftover_harness::world::Shutdown;
 
 use super::fixture::DROP;
-use super::stream::{Transaction, confirmed, publish_anew, start_at, streaming};
+use super::stream::{ACTIVE, Transaction, confirmed, publish_anew, start_at, streaming};
 use crate::conformance::pg::Pg;
 use crate::conformance::row::{Checked, Problem, Row, ensure, ensure_eq};
 
@@ -97,8 +97,7 @@ async fn again(pg: &Pg, sent: &Transaction, forgotten: bool) -> Checked {
         let repeated = rows.contains(&sent.rows.concat());
         ensure_eq!(repeated, repeats, "from {from}: {rows:?}");
         client.close().await?;
-        pg.until_value("SELECT active FROM pg_replication_slots", "f")
-            .await?;
+        pg.until_value(ACTIVE, "f").await?;
     }
     Ok(())
 }

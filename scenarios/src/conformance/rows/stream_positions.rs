@@ -4,7 +4,9 @@ use futures_util::FutureExt as _;
 use leftover_core::connection::Lsn;
 
 use super::fixture::{CREATE, WAITS, importer};
-use super::stream::{START, Streamed, Transaction, at_tip, confirmed, lsn, publish, start_at, streaming};
+use super::stream::{
+    ACTIVE, START, Streamed, Transaction, at_tip, confirmed, lsn, publish, start_at, streaming,
+};
 use crate::conformance::client::Client;
 use crate::conformance::pg::Pg;
 use crate::conformance::row::{Checked, Problem, Row, ensure, ensure_eq};
@@ -79,8 +81,7 @@ async fn consistent_point(pg: &Pg) -> Checked {
             "from {from}"
         );
         client.close().await?;
-        pg.until_value("SELECT active FROM pg_replication_slots", "f")
-            .await?;
+        pg.until_value(ACTIVE, "f").await?;
     }
     Ok(())
 }
@@ -150,8 +151,7 @@ async fn three(pg: &Pg) -> Checked<(Client, Vec<Transaction>)> {
 /// Leaves the stream, and streams again from there; answers the first transaction's row.
 async fn first_from(pg: &Pg, client: Client, from: Lsn) -> Checked<(Client, String)> {
     client.close().await?;
-    pg.until_value("SELECT active FROM pg_replication_slots", "f")
-        .await?;
+    pg.until_value(ACTIVE, "f").await?;
     let mut client = pg.walsender("").await?;
     client.start(&start_at(from)).await?;
     let rows = client.transaction().await?.rows;
@@ -247,8 +247,7 @@ async fn beyond(pg: &Pg) -> Checked {
     until_confirmed(pg, beyond).await?;
     client.confirm(sent[0].end).await?;
     client.close().await?;
-    pg.until_value("SELECT active FROM pg_replication_slots", "f")
-        .await?;
+    pg.until_value(ACTIVE, "f").await?;
     ensure_eq!(confirmed(pg).await?, beyond, "going back");
     pg.setup("INSERT INTO t VALUES (4)").await?;
     let mut client = streaming(pg, "").await?;
