@@ -291,7 +291,7 @@ pub fn cpu(time: Duration) -> String {
 }
 
 /// A query whose rows fill a connection that nobody reads, many times over.
-fn flood(pg: &Pg) -> String {
+pub fn flood(pg: &Pg) -> String {
     // A real kernel gives a loopback connection up to 10 MB of buffers; the simulated one has 320 kB.
     let rows = if pg.server().simulated() { 2_000 } else { 20_000 };
     format!("SELECT repeat('x', {ROW_BYTES}) FROM generate_series(1, {rows})")
