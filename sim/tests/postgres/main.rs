@@ -6,11 +6,13 @@
 mod client;
 
 mod cancel;
+mod checkpoint;
 mod connector;
 mod leaving;
 mod limits;
 mod mirror;
 mod said;
+mod shutdown;
 mod slot_rules;
 mod slots;
 mod snapshots;

@@ -19,6 +19,11 @@ use crate::postgres::waits::{Exit, Step, Stop, Wait};
 /// How much is produced between two looks at the socket, in bytes.
 const CHUNK: usize = 8192;
 
+/// How many rows, or how many of their bytes, COPY FROM collects before it stores them (`MAX_BUFFERED_TUPLES`
+/// and `MAX_BUFFERED_BYTES`).
+const BUFFERED_ROWS: usize = 1000;
+const BUFFERED_BYTES: usize = 65_535;
+
 /// Runs the COPY of this text; answers its command tag.
 ///
 /// # Errors
@@ -105,16 +110,17 @@ async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> 
         .copy_in_response(format(&copy.format), target.columns().len());
     process.flush().await?;
     let mut count = 0;
+    let mut pending = Pending::default();
     loop {
         let read = process.read_copy().await;
         if let Err(Stop::Exit(Exit::Silent)) = read {
             process.note(Situation::CopyInLostClient);
         }
-        let rows = match read? {
-            Frontend::CopyData(data) => decoder.feed(&data)?,
+        match read? {
+            Frontend::CopyData(data) => pending.add(decoder.feed(&data)?, data.len()),
             Frontend::CopyDone => {
-                let rest = decoder.finish()?;
-                count += store(process, &mut target, rest).await?;
+                pending.add(decoder.finish()?, 0);
+                count += store(process, &mut target, &mut pending).await?;
                 return Ok(format!("COPY {count}"));
             }
             Frontend::CopyFail(reason) => {
@@ -126,12 +132,33 @@ async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> 
                 let message = "unexpected message type during COPY from stdin";
                 return Err(PgError::new("08P01", message).into());
             }
-        };
-        count += store(process, &mut target, rows).await?;
+        }
+        if pending.is_full() {
+            count += store(process, &mut target, &mut pending).await?;
+        }
     }
 }
 
-async fn store(process: &mut Process, target: &mut CopyTarget, rows: Vec<Vec<Value>>) -> Step<u64> {
+/// Rows that have come and are not stored: until the first are, the transaction has no xid (OB-09).
+#[derive(Default)]
+struct Pending {
+    rows: Vec<Vec<Value>>,
+    bytes: usize,
+}
+
+impl Pending {
+    fn add(&mut self, rows: Vec<Vec<Value>>, bytes: usize) {
+        self.rows.extend(rows);
+        self.bytes += bytes;
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= BUFFERED_ROWS || self.bytes >= BUFFERED_BYTES
+    }
+}
+
+async fn store(process: &mut Process, target: &mut CopyTarget, pending: &mut Pending) -> Step<u64> {
+    let Pending { rows, .. } = std::mem::take(pending);
     if rows.is_empty() {
         return Ok(0);
     }
