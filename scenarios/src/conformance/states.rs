@@ -293,8 +293,24 @@ pub fn cpu(time: Duration) -> String {
 /// A query whose rows fill a connection that nobody reads, many times over.
 pub fn flood(pg: &Pg) -> String {
     // A real kernel gives a loopback connection up to 10 MB of buffers; the simulated one has 320 kB.
-    let rows = if pg.server().simulated() { 2_000 } else { 20_000 };
+    let rows = if pg.server().simulated() { 2_000 } else { 40_000 };
     format!("SELECT repeat('x', {ROW_BYTES}) FROM generate_series(1, {rows})")
+}
+
+/// A COPY TO whose client has read some of it and then falls silent, with packets on their way.
+///
+/// # Errors
+/// When it is something else that is sent, or packets cannot be dropped.
+pub async fn silent_in_flow(pg: &Pg, options: &str) -> Checked<Client> {
+    let read = if pg.server().simulated() { 300 } else { 3_000 };
+    let mut client = pg.connect_set(options).await?;
+    client.send(&format!("COPY ({}) TO STDOUT", flood(pg))).await?;
+    for _ in 0..read {
+        let next = client.next().await;
+        ensure!(matches!(next, Said::CopyOut | Said::Data(_)), "{next:?}");
+    }
+    client.silence()?;
+    Ok(client)
 }
 
 /// Begins `COPY t FROM STDIN` and sends two rows.

@@ -8,7 +8,7 @@ use crate::conformance::client::Client;
 use crate::conformance::pg::Pg;
 use crate::conformance::row::{Checked, Problem, Row, ensure, ensure_eq};
 use crate::conformance::said::{Said, error};
-use crate::conformance::states::{State, TABLE, sleep};
+use crate::conformance::states::{State, TABLE, silent_in_flow, sleep};
 use crate::conformance::watch::{all_stay, enter, told};
 
 pub(super) const ROWS: &[Row] = &[
@@ -118,14 +118,16 @@ async fn fails(client: &mut Client, code: &str, message: &str) -> Checked {
     Ok(())
 }
 
-/// Takes turns: a client that does not read, and one that goes silent while data flows.
+/// Takes turns: a client that does not read, and one whose packets vanish while data flows.
 async fn blocked_statement(pg: &Pg) -> Checked<&'static str> {
-    let mut scene = State::BlockedCopy.enter(pg, "-c statement_timeout=500ms").await?;
-    if pg.turn() % 2 == 1 {
-        scene.client.silence()?;
-    }
-    pg.sleep(Duration::from_millis(1500)).await;
-    let doing = pg.doing(scene.client.pid).await?;
+    let limit = "-c statement_timeout=1s";
+    let client = if pg.turn() % 2 == 1 {
+        silent_in_flow(pg, limit).await?
+    } else {
+        State::BlockedCopy.enter(pg, limit).await?.client
+    };
+    pg.sleep(LIMIT * 2).await;
+    let doing = pg.doing(client.pid).await?;
     match doing.as_str() {
         "idle Client/ClientRead" => Ok("honoured"),
         "active Client/ClientWrite" => Ok("still blocked"),
