@@ -55,11 +55,42 @@ pub struct SessionStartup {
     pub minor_version: u16,
 }
 
+/// How a client asks to encrypt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encryption {
+    /// TLS.
+    Ssl,
+    /// GSSAPI.
+    Gss,
+}
+
+impl Encryption {
+    /// The name in messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Encryption::Ssl => "SSL",
+            Encryption::Gss => "GSSAPI encryption",
+        }
+    }
+
+    /// What the question is when it is asked again: a protocol version that there is not.
+    pub(super) fn as_version(self) -> ProtocolError {
+        let version = match self {
+            Encryption::Ssl => SSL,
+            Encryption::Gss => GSS,
+        };
+        ProtocolError::Version {
+            major: (version >> 16) as u16,
+            minor: (version & 0xffff) as u16,
+        }
+    }
+}
+
 /// What the bytes at the start of a connection are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Packet {
     /// A question whether to encrypt: the answer is one byte, `N`.
-    Encryption,
+    Encryption(Encryption),
     /// The startup packet itself.
     Startup(Startup),
 }
@@ -79,16 +110,11 @@ pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Packet>, ProtocolErr
     let mut packet = input.split_to(length).freeze();
     packet.advance(4);
     match packet.get_u32() {
-        SSL | GSS => Ok(Some(Packet::Encryption)),
-        CANCEL => {
-            let mut body = Cursor::new(packet);
-            let startup = Startup::Cancel {
-                pid: body.i32()?,
-                secret: body.i32()?,
-            };
-            body.end()?;
-            Ok(Some(Packet::Startup(startup)))
-        }
+        SSL => Ok(Some(Packet::Encryption(Encryption::Ssl))),
+        GSS => Ok(Some(Packet::Encryption(Encryption::Gss))),
+        CANCEL => cancel(Cursor::new(packet))
+            .map(|startup| Some(Packet::Startup(startup)))
+            .map_err(|_| ProtocolError::StartupLength),
         version => {
             let (major, minor) = ((version >> 16) as u16, (version & 0xffff) as u16);
             if major != 3 {
@@ -97,6 +123,14 @@ pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Packet>, ProtocolErr
             session(packet, minor).map(|session| Some(Packet::Startup(Startup::Session(session))))
         }
     }
+}
+
+fn cancel(mut body: Cursor) -> Result<Startup, ProtocolError> {
+    let startup = Startup::Cancel {
+        pid: body.i32()?,
+        secret: body.i32()?,
+    };
+    body.end().map(|()| startup)
 }
 
 fn session(packet: Bytes, minor_version: u16) -> Result<SessionStartup, ProtocolError> {
@@ -136,7 +170,7 @@ fn session(packet: Bytes, minor_version: u16) -> Result<SessionStartup, Protocol
 
 fn layout(text: Result<String, ProtocolError>) -> Result<String, ProtocolError> {
     text.map_err(|error| match error {
-        ProtocolError::MessageFormat => ProtocolError::StartupLayout,
+        ProtocolError::Text => ProtocolError::StartupLayout,
         other => other,
     })
 }
@@ -157,17 +191,16 @@ pub fn options(value: &str) -> Result<Vec<(String, String)>, ProtocolError> {
     let mut words = words(value).into_iter();
     while let Some(word) = words.next() {
         let invalid = || ProtocolError::Options(word.clone());
-        let setting = if word == "-c" {
-            words.next().ok_or_else(invalid)?
+        let (flag, setting) = if word == "-c" {
+            ("-c ", words.next().ok_or_else(invalid)?)
+        } else if let Some(setting) = word.strip_prefix("-c") {
+            ("-c ", setting.to_owned())
         } else {
-            word.strip_prefix("-c")
-                .or_else(|| word.strip_prefix("--"))
-                .ok_or_else(invalid)?
-                .to_owned()
+            ("--", word.strip_prefix("--").ok_or_else(invalid)?.to_owned())
         };
         let (name, value) = setting
             .split_once('=')
-            .ok_or_else(|| ProtocolError::Options(setting.clone()))?;
+            .ok_or_else(|| ProtocolError::OptionsValue(format!("{flag}{setting}")))?;
         settings.push((name.replace('-', "_"), value.to_owned()));
     }
     Ok(settings)

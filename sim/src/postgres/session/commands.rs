@@ -7,10 +7,17 @@ use std::time::Duration;
 use super::extended::{Portal, Prepared};
 use crate::postgres::activity::ActivityState;
 use crate::postgres::process::Process;
+use crate::postgres::process_io::malformed;
 use crate::postgres::protocol::{Frontend, Target};
 use crate::postgres::settings::id;
 use crate::postgres::sql::error::PgError;
 use crate::postgres::waits::{Exit, Step, Stop};
+
+/// Whether messages of this kind belong to the extended protocol: after an error in one, all are skipped until
+/// Sync.
+fn is_extended(kind: u8) -> bool {
+    matches!(kind, b'P' | b'B' | b'D' | b'E' | b'C')
+}
 
 /// What a session keeps between messages.
 #[derive(Debug)]
@@ -53,14 +60,7 @@ impl Session {
             idle_limit = self.get_ready(process).await?;
         }
         let message = process.read_command(idle_limit).await?;
-        let extended = matches!(
-            message,
-            Frontend::Parse { .. }
-                | Frontend::Bind { .. }
-                | Frontend::Describe(_)
-                | Frontend::Execute { .. }
-                | Frontend::Close(_)
-        );
+        let extended = is_extended(message.kind());
         match self.dispatch(process, message).await {
             Err(Stop::Error(error)) => {
                 // Until Sync an error in the extended protocol skips the rest.
@@ -116,9 +116,12 @@ impl Session {
                 self.ready = true;
                 self.finish_implicit(process).await
             }
-            // Leftovers of a COPY that has ended.
-            Frontend::CopyData(_) | Frontend::CopyDone | Frontend::CopyFail(_) => Ok(()),
-            _ if self.skipping => Ok(()),
+            // Leftovers of a COPY that has ended: nobody looks into them.
+            Frontend::CopyData(_)
+            | Frontend::CopyDone
+            | Frontend::CopyFail(_)
+            | Frontend::Malformed { kind: b'f', .. } => Ok(()),
+            _ if self.skipping && message.kind() != b'S' => Ok(()),
             Frontend::Query(sql) => {
                 self.ready = true;
                 if walsender && crate::postgres::walsender::run(process, &sql).await? {
@@ -127,14 +130,18 @@ impl Session {
                 self.simple_query(process, &sql).await
             }
             Frontend::Flush => process.flush().await,
-            Frontend::Password(_) => Err(PgError::fatal("08P01", "invalid frontend message type 112").into()),
             Frontend::FunctionCall(_) => {
                 self.ready = true;
                 Err(PgError::unsupported("the function call protocol").into())
             }
-            _ if walsender => {
+            _ if walsender && is_extended(message.kind()) => {
                 let message = "extended query protocol not supported in a replication connection";
                 Err(PgError::new("08P01", message).into())
+            }
+            Frontend::Malformed { kind, error } => {
+                self.skipping = is_extended(kind) || kind == b'H';
+                self.ready |= !self.skipping;
+                Err(malformed(&error).into())
             }
             other => self.dispatch_extended(process, other).await,
         }

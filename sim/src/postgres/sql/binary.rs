@@ -264,5 +264,5 @@ fn utf8(bytes: &[u8]) -> Result<&str, PgError> {
     std::str::from_utf8(bytes)
         .ok()
         .filter(|text| !text.contains('\0'))
-        .ok_or_else(|| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))
+        .ok_or_else(|| PgError::invalid_utf8(bytes))
 }

@@ -289,8 +289,8 @@ fn text_row(
             row.push(Value::Null);
             continue;
         }
-        let text = String::from_utf8(unescape(field))
-            .map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
+        let text =
+            String::from_utf8(unescape(field)).map_err(|error| PgError::invalid_utf8(error.as_bytes()))?;
         row.push(ty.parse_text(&text)?);
     }
     Ok(Some((end + 1, Step::Row(row))))
