@@ -9,6 +9,8 @@ mod cancel;
 mod connector;
 mod leaving;
 mod limits;
+mod malformed;
+mod malformed_input;
 mod mirror;
 mod said;
 mod slot_rules;
