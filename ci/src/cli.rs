@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
-use crate::{census, gate, list, mirror, replay, serve, shrink, sweep, verify};
+use crate::{census, conformance, gate, list, mirror, replay, serve, shrink, sweep, verify};
 
 /// Finds what Postgres replication code leaves behind: connections, transactions, snapshots, slots,
 /// publications, running queries.
@@ -40,6 +40,10 @@ enum Command {
     /// Load one Postgres database into another, and leave nothing behind
     #[command(subcommand)]
     Mirror(mirror::Command),
+    /// Check the simulated Postgres against real ones, row by row of the observed behaviours
+    ///
+    /// Exits with 0 when every server that was asked does what the rows say, and with 1 when one differs.
+    Conformance(conformance::Args),
     /// Show what is held on a live server, by whom, since when, and what it costs
     Census(census::Args),
     /// Serve the simulated Postgres on a TCP port, in real time, for psql or any other client
@@ -57,6 +61,7 @@ impl Cli {
             Command::Shrink(args) => shrink::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::VerifyBatch(args) => verify::batch::run(&args),
+            Command::Conformance(args) => conformance::run(&args),
             Command::Mirror(command) => on_tokio(mirror::run(command)),
             Command::Census(args) => on_tokio(census::run(args)),
             Command::Serve(args) => on_tokio(serve::run(&args)),

@@ -9,6 +9,7 @@ use clap::Parser;
 mod budget;
 mod census;
 mod cli;
+mod conformance;
 mod exit;
 mod explore;
 mod findings;

@@ -34,6 +34,18 @@ impl std::fmt::Display for Server {
     }
 }
 
+/// How a server is stopped: Postgres's shutdown modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// New connections are refused; the server stops when the last session has left by itself.
+    Smart,
+    /// As an operator does it (`pg_ctl stop -m fast`): sessions are told, and their transactions rolled back.
+    Fast,
+    /// As a crash does it (`pg_ctl stop -m immediate`): what was not durable is gone, and the next start
+    /// recovers.
+    Immediate,
+}
+
 /// One way of the traffic between a client and a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

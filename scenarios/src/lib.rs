@@ -6,9 +6,12 @@
 //!
 //! Reading order: [`mirror`] (the mirror as a pipeline), [`fixture`], `load` and `stops` (its scenarios),
 //! [`peerdb`] and [`flink`] (the models), [`planted()`] (bugs that test the tool; a name alone finds them).
+//!
+//! [`conformance`] is apart: not what a pipeline leaves behind, but whether the simulated Postgres is one.
 
 mod cancel_request;
 mod catalogue;
+pub mod conformance;
 pub mod fixture;
 pub mod flink;
 mod load;

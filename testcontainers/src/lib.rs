@@ -37,5 +37,5 @@ mod silence;
 pub mod world;
 
 pub use options::{Options, Provider, StartError};
-pub use servers::{Stop, installed_majors};
+pub use servers::installed_majors;
 pub use world::RealWorld;

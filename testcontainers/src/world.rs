@@ -8,7 +8,7 @@ use futures_util::future::join;
 use leftover_core::clock::SharedClock;
 use leftover_core::connection::Row;
 use leftover_harness::census::Census;
-use leftover_harness::world::{Server, World, WorldError};
+use leftover_harness::world::{Server, Shutdown, World, WorldError};
 use leftover_wire::login::Login;
 use leftover_wire::tokio_clock::TokioClock;
 
@@ -17,7 +17,7 @@ use crate::link::TcpLink;
 use crate::options::{Options, Provider, StartError};
 use crate::reaper::Reaper;
 use crate::sampler::Sampler;
-use crate::servers::{Pair, Running, Stop, wait_for};
+use crate::servers::{Pair, Running, wait_for};
 use crate::silence::Chain;
 use crate::{census, reset};
 
@@ -108,9 +108,36 @@ impl RealWorld {
     ///
     /// # Errors
     /// When the server is not this world's own.
-    pub async fn stop(&self, server: Server, how: Stop) -> Result<(), WorldError> {
+    pub async fn stop(&self, server: Server, how: Shutdown) -> Result<(), WorldError> {
         let stopped = self.running(server).stop(how).await;
         stopped.map_err(|problem| WorldError::Server { server, problem })
+    }
+
+    /// Asks `server` to shut down, and does not wait for it.
+    ///
+    /// # Errors
+    /// When the server is not this world's own.
+    pub async fn shut_down(&self, server: Server, how: Shutdown) -> Result<(), WorldError> {
+        let told = self.running(server).shut_down(how).await;
+        told.map_err(|problem| WorldError::Server { server, problem })
+    }
+
+    /// Whether `server` has stopped.
+    ///
+    /// # Errors
+    /// When the server is not this world's own.
+    pub async fn is_down(&self, server: Server) -> Result<bool, WorldError> {
+        let down = self.running(server).is_down().await;
+        down.map_err(|problem| WorldError::Server { server, problem })
+    }
+
+    /// Ends one backend of `server` with SIGKILL, after which Postgres restarts all of them.
+    ///
+    /// # Errors
+    /// When the server is not this world's own, or has no such process.
+    pub async fn kill_backend(&self, server: Server, pid: i32) -> Result<(), WorldError> {
+        let killed = self.running(server).kill(pid).await;
+        killed.map_err(|problem| WorldError::Server { server, problem })
     }
 
     /// Starts `server` again, where and as it was, and returns when it serves.
@@ -204,7 +231,7 @@ impl World for RealWorld {
     }
 
     async fn crash(&self, server: Server) -> Result<(), WorldError> {
-        self.stop(server, Stop::Immediate).await
+        self.stop(server, Shutdown::Immediate).await
     }
 
     async fn restart(&self, server: Server) -> Result<(), WorldError> {

@@ -8,8 +8,7 @@
 
 mod scene;
 
-use leftover_harness::world::Server;
-use leftover_testcontainers::Stop;
+use leftover_harness::world::{Server, Shutdown};
 use scene::{Scene, on_a_world};
 
 #[test]
@@ -118,7 +117,7 @@ fn a_target_that_stops_in_the_middle_of_the_load() {
         let mut load = scene.run();
         scene.until_copying(&mut load).await;
         world
-            .stop(Server::Target, Stop::Fast)
+            .stop(Server::Target, Shutdown::Fast)
             .await
             .expect("the servers are this test's own");
         let ended = load.end();

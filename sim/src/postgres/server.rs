@@ -16,7 +16,8 @@ use super::options::ServerOptions;
 use super::process::Shared;
 use super::session::execute::{Done, Memo, Parameters, execute};
 use super::session::utility::refuse_in_many;
-use super::settings::Settings;
+
+use super::settings::{self, Context, Settings};
 use super::socket::Socket;
 use super::sql::command::Parsed;
 use super::sql::error::PgError;
@@ -119,6 +120,20 @@ impl PgServer {
     /// Whether connections are taken; while not, connecting is refused.
     pub fn accepting(&self) -> bool {
         self.state.borrow().accepting
+    }
+
+    /// Sets what the configuration file sets, and reloads: the server and new sessions have it from now on.
+    ///
+    /// # Errors
+    /// When there is no such setting, it is not of this kind, or only a start of the server can set it.
+    pub fn configure(&self, name: &str, value: &str) -> Result<(), String> {
+        let (id, value) = settings::at_rest(name, value)?;
+        if matches!(id.definition().context, Context::Postmaster | Context::Internal) {
+            return Err(format!("{name} cannot be changed without a start of the server"));
+        }
+        let mut state = self.state.borrow_mut();
+        Rc::make_mut(&mut state.settings).insert(id, value.into());
+        Ok(())
     }
 
     /// Stops the server at once (`immediate`): every session is cut off, and what was not durable is gone.

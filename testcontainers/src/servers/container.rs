@@ -3,15 +3,13 @@
 //! On Linux a container gets the host's network and a port of its own on 127.0.0.1. Behind a mapped port
 //! stands a proxy that turns a client's RST into a FIN; elsewhere that is all there is.
 
-use std::time::Duration;
-
-use leftover_harness::world::Server;
+use leftover_harness::world::{Server, Shutdown};
 use testcontainers::bollard::query_parameters::KillContainerOptionsBuilder;
-use testcontainers::core::{IntoContainerPort as _, client::docker_client_instance};
+use testcontainers::core::{CmdWaitFor, ExecCommand, IntoContainerPort as _, client::docker_client_instance};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt as _};
 
-use super::start::{Running, SETTINGS, STARTING, Stop, free_port, password, private_endpoint, wait_for};
+use super::start::{Running, SETTINGS, STARTING, free_port, password, private_endpoint, signal, wait_for};
 use crate::admin::Endpoint;
 use crate::reaper::{WorldId, scope};
 
@@ -124,25 +122,27 @@ async fn image(major: u32) -> Result<String, String> {
 
 impl Container {
     /// The signal that `pg_ctl` would send goes to the postmaster, which is the container's first process.
-    pub(crate) async fn stop(&self, how: Stop) -> Result<(), String> {
+    pub(crate) async fn shut_down(&self, how: Shutdown) -> Result<(), String> {
         let docker = docker_client_instance()
             .await
             .map_err(|error| error.to_string())?;
-        let signal = format!("SIG{}", how.signal());
+        let signal = format!("SIG{}", signal(how));
         let options = KillContainerOptionsBuilder::new().signal(&signal).build();
-        docker
-            .kill_container(self.inner().id(), Some(options))
-            .await
-            .map_err(|error| error.to_string())?;
-        while self
-            .inner()
-            .is_running()
-            .await
-            .map_err(|error| error.to_string())?
-        {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Ok(())
+        let told = docker.kill_container(self.inner().id(), Some(options)).await;
+        told.map_err(|error| error.to_string())
+    }
+
+    pub(crate) async fn is_down(&self) -> Result<bool, String> {
+        let running = self.inner().is_running().await;
+        running.map(|running| !running).map_err(|error| error.to_string())
+    }
+
+    /// Kills a process that the container knows by this pid, which is how its server knows it.
+    pub(crate) async fn kill(&self, pid: i32) -> Result<(), String> {
+        let command = ExecCommand::new(["sh".to_owned(), "-c".to_owned(), format!("kill -KILL {pid}")])
+            .with_cmd_ready_condition(CmdWaitFor::exit_code(0));
+        let done = self.inner().exec(command).await;
+        done.map(drop).map_err(|error| error.to_string())
     }
 
     pub(crate) async fn start(&self) -> Result<(), String> {

@@ -4,13 +4,12 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::time::Duration;
 
-use leftover_harness::world::Server;
+use leftover_harness::world::{Server, Shutdown};
 
 use super::binaries;
 use super::start::{
-    Running, SETTINGS, STARTING, SUPERUSER, Stop, free_port, password, private_endpoint, we_are_root,
+    Running, SETTINGS, STARTING, SUPERUSER, free_port, password, private_endpoint, signal, we_are_root,
 };
 use crate::admin::Endpoint;
 use crate::reaper::{WorldId, scope};
@@ -88,36 +87,22 @@ pub(super) async fn start(major: u32, id: &WorldId) -> Result<([Endpoint; 2], [R
 }
 
 impl Cluster {
-    pub(crate) async fn stop(&self, how: Stop) -> Result<(), String> {
-        self.signal(how)?;
-        while self
-            .postmaster()
-            .try_wait()
-            .map_err(|error| error.to_string())?
-            .is_none()
-        {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Ok(())
-    }
-
     pub(crate) async fn start(&self) -> Result<(), String> {
         *self.postmaster() = self.launch.postmaster()?;
         self.wait_until_ready().await
     }
 
-    fn signal(&self, how: Stop) -> Result<(), String> {
+    pub(crate) fn shut_down(&self, how: Shutdown) -> Result<(), String> {
         let mut postmaster = self.postmaster();
         // A postmaster that has ended was waited for: its pid may be somebody else's by now.
-        if postmaster
-            .try_wait()
-            .map_err(|error| error.to_string())?
-            .is_some()
-        {
+        if has_ended(&mut postmaster)? {
             return Ok(());
         }
-        let kill = format!("kill -{} {}", how.signal(), postmaster.id());
-        run(Command::new("sh").args(["-c", &kill]))
+        kill(signal(how), postmaster.id())
+    }
+
+    pub(crate) fn is_down(&self) -> Result<bool, String> {
+        has_ended(&mut self.postmaster())
     }
 
     pub(crate) fn log(&self) -> Result<String, String> {
@@ -143,11 +128,21 @@ impl Cluster {
 impl Drop for Cluster {
     /// Ends the postmaster; the directory goes with the world.
     fn drop(&mut self) {
-        let told = self.signal(Stop::Immediate);
+        let told = self.shut_down(Shutdown::Immediate);
         if told.is_ok() {
             let _status = self.postmaster().wait();
         }
     }
+}
+
+fn has_ended(postmaster: &mut Child) -> Result<bool, String> {
+    let status = postmaster.try_wait().map_err(|error| error.to_string())?;
+    Ok(status.is_some())
+}
+
+/// Sends a signal to a process of a cluster.
+pub(super) fn kill(signal: &str, pid: impl std::fmt::Display) -> Result<(), String> {
+    run(Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]))
 }
 
 impl Launch {

@@ -7,5 +7,4 @@ mod local;
 mod start;
 
 pub use binaries::installed_majors;
-pub use start::Stop;
 pub(crate) use start::{Pair, Running, wait_for, we_are_root};

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use leftover_core::error::ConnectionError;
-use leftover_harness::world::Server;
+use leftover_harness::world::{Server, Shutdown};
 use leftover_wire::login::Login;
 
 use super::container::Container;
@@ -36,23 +36,12 @@ pub(super) const SUPERUSER: &str = "postgres";
 
 const NOT_OURS: &str = "a server that was given by its URL is not ours to stop";
 
-/// How a server is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// As an operator does it (`pg_ctl stop -m fast`): sessions are told, and their transactions rolled back.
-    Fast,
-    /// As a crash does it (`pg_ctl stop -m immediate`): what was not durable is gone, and the next start
-    /// recovers.
-    Immediate,
-}
-
-impl Stop {
-    /// The signal for the postmaster.
-    pub(super) fn signal(self) -> &'static str {
-        match self {
-            Stop::Fast => "INT",
-            Stop::Immediate => "QUIT",
-        }
+/// The signal by which a postmaster is asked to shut down.
+pub(super) fn signal(how: Shutdown) -> &'static str {
+    match how {
+        Shutdown::Smart => "TERM",
+        Shutdown::Fast => "INT",
+        Shutdown::Immediate => "QUIT",
     }
 }
 
@@ -69,10 +58,37 @@ pub(crate) enum Running {
 
 impl Running {
     /// Stops the server and returns when it is down.
-    pub(crate) async fn stop(&self, how: Stop) -> Result<(), String> {
+    pub(crate) async fn stop(&self, how: Shutdown) -> Result<(), String> {
+        self.shut_down(how).await?;
+        while !self.is_down().await? {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// Asks the server to shut down, and does not wait for it.
+    pub(crate) async fn shut_down(&self, how: Shutdown) -> Result<(), String> {
         match self {
-            Running::Container(container) => container.stop(how).await,
-            Running::Cluster(cluster) => cluster.stop(how).await,
+            Running::Container(container) => container.shut_down(how).await,
+            Running::Cluster(cluster) => cluster.shut_down(how),
+            Running::Given => Err(NOT_OURS.into()),
+        }
+    }
+
+    /// Whether the server has stopped.
+    pub(crate) async fn is_down(&self) -> Result<bool, String> {
+        match self {
+            Running::Container(container) => container.is_down().await,
+            Running::Cluster(cluster) => cluster.is_down(),
+            Running::Given => Err(NOT_OURS.into()),
+        }
+    }
+
+    /// Ends one backend with SIGKILL.
+    pub(crate) async fn kill(&self, pid: i32) -> Result<(), String> {
+        match self {
+            Running::Container(container) => container.kill(pid).await,
+            Running::Cluster(_) => local::kill("KILL", pid),
             Running::Given => Err(NOT_OURS.into()),
         }
     }

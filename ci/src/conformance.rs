@@ -1,0 +1,123 @@
+//! `leftover conformance`: does the simulated Postgres behave like Postgres, row by row?
+
+use std::path::PathBuf;
+
+use clap::ValueEnum as _;
+use glob::Pattern;
+use indicatif::{ProgressBar, ProgressStyle};
+use leftover_scenarios::conformance::real::Real;
+use leftover_scenarios::conformance::row::Row;
+use leftover_scenarios::conformance::rows;
+use leftover_scenarios::conformance::run::{Standing, on_real, on_simulator};
+
+use crate::exit::Exit;
+use crate::gate::World;
+
+mod report;
+
+use report::{Asked, Report};
+
+/// What to compare.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The world to ask; both by default
+    #[arg(long, value_enum)]
+    world: Option<World>,
+    /// The rows whose ids match one of these, such as 'OB-0?,OB-4*'; all by default
+    #[arg(long, value_name = "GLOB", value_delimiter = ',', default_value = "*")]
+    rows: Vec<Pattern>,
+    /// How many seeds of each row on the simulator
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// The versions of Postgres to ask in the real world
+    #[arg(long, value_name = "MAJOR", value_delimiter = ',', default_values_t = [15, 17])]
+    postgres: Vec<u32>,
+    /// Write the result as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Asks every server about every row.
+pub fn run(args: &Args) -> Exit {
+    let chosen: Vec<&Row> = rows()
+        .filter(|row| args.rows.iter().any(|pattern| pattern.matches(row.id)))
+        .collect();
+    if chosen.is_empty() {
+        let patterns: Vec<&str> = args.rows.iter().map(Pattern::as_str).collect();
+        eprintln!("error: no row is called {}", patterns.join(" or "));
+        return Exit::Usage;
+    }
+    let (report, exit) = ask(args, &chosen);
+    print!("{report}");
+    let exit = match report.agrees() {
+        true => exit,
+        false => exit.worse(Exit::LeftBehind),
+    };
+    exit.worse(write_json(args, &report))
+}
+
+/// Asks them; a version that does not start is said, and the others are asked.
+fn ask(args: &Args, rows: &[&Row]) -> (Report, Exit) {
+    let worlds = match &args.world {
+        Some(world) => std::slice::from_ref(world),
+        None => World::value_variants(),
+    };
+    let mut report = Report::new(rows);
+    let mut exit = Exit::Clean;
+    let bar = bar(rows.len() as u64);
+    if worlds.contains(&World::Sim) {
+        report.add(
+            Asked::Simulator,
+            all(rows, &bar, |row| on_simulator(row, args.seeds)),
+        );
+    }
+    if worlds.contains(&World::Real) {
+        for major in &args.postgres {
+            bar.set_message(format!("starting Postgres {major}"));
+            let standings = match Real::start(*major) {
+                Ok(real) => all(rows, &bar, |row| on_real(row, &real)),
+                Err(problem) => {
+                    eprintln!("error: {problem}");
+                    exit = Exit::CouldNotRun;
+                    let missing = Standing::NotRun(format!("no Postgres {major} on this machine"));
+                    vec![missing; rows.len()]
+                }
+            };
+            report.add(Asked::Real(*major), standings);
+        }
+    }
+    bar.finish_and_clear();
+    (report, exit)
+}
+
+fn all(rows: &[&Row], bar: &ProgressBar, ask: impl Fn(&Row) -> Standing) -> Vec<Standing> {
+    bar.reset();
+    let one = |row: &&Row| {
+        bar.set_message(row.id);
+        let standing = ask(row);
+        bar.inc(1);
+        standing
+    };
+    rows.iter().map(one).collect()
+}
+
+/// A progress bar over so many rows.
+fn bar(length: u64) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{msg:24} {wide_bar} {pos}/{len} rows").expect("a valid template");
+    ProgressBar::new(length).with_style(style)
+}
+
+fn write_json(args: &Args, report: &Report) -> Exit {
+    let Some(path) = &args.json else {
+        return Exit::Clean;
+    };
+    let text = serde_json::to_string_pretty(report).expect("a report is plain data");
+    match std::fs::write(path, text + "\n") {
+        Ok(()) => Exit::Clean,
+        Err(error) => {
+            eprintln!("error: cannot write {}: {error}", path.display());
+            Exit::CouldNotRun
+        }
+    }
+}
