@@ -170,7 +170,12 @@ impl Session {
         let formats = Formats(formats.to_vec());
         let read = |(at, (value, ty)): (usize, (&Option<Bytes>, &Type))| match value {
             None => Ok(Value::Null),
-            Some(bytes) if formats.of(at) == Format::Binary => ty.parse_binary(bytes),
+            Some(bytes) if formats.of(at) == Format::Binary => ty.parse_binary(bytes).map_err(|mut error| {
+                if error == PgError::invalid_binary() {
+                    error.message += &format!(" in bind parameter {}", at + 1);
+                }
+                error
+            }),
             Some(bytes) => {
                 let text = std::str::from_utf8(bytes)
                     .ok()

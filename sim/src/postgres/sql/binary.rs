@@ -123,7 +123,7 @@ impl<'a> Cursor<'a> {
         let (head, rest) = self
             .0
             .split_first_chunk::<N>()
-            .ok_or_else(PgError::invalid_binary)?;
+            .ok_or_else(|| PgError::new("08P01", "insufficient data left in message"))?;
         self.0 = rest;
         Ok(*head)
     }
@@ -148,7 +148,7 @@ impl<'a> Cursor<'a> {
         let (head, rest) = self
             .0
             .split_at_checked(length)
-            .ok_or_else(PgError::invalid_binary)?;
+            .ok_or_else(|| PgError::new("08P01", "insufficient data left in message"))?;
         self.0 = rest;
         Ok(head)
     }
