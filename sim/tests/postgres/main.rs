@@ -23,3 +23,4 @@ mod stream_slots;
 mod stream_timeouts;
 mod streaming;
 mod timeouts;
+mod unsupported;
