@@ -20,6 +20,11 @@ use crate::postgres::waits::{Step, Wait};
 /// How much is produced between two looks at the socket, in bytes.
 const CHUNK: usize = 8192;
 
+/// How many rows a COPY IN holds back, and how many bytes of them, before it writes anything (`MAX_BUFFERED_TUPLES`,
+/// `MAX_BUFFERED_BYTES`): until then it has no xid, and no row of it is refused.
+const MANY_ROWS: usize = 1000;
+const MANY_BYTES: usize = 65_535;
+
 /// Runs the COPY of this text; answers its command tag.
 ///
 /// # Errors
@@ -105,13 +110,16 @@ async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> 
         .replies()
         .copy_in_response(format(&copy.format), target.columns().len());
     process.flush().await?;
-    let mut count = 0;
+    let (mut count, mut rows, mut bytes) = (0, Vec::new(), 0);
     loop {
-        let rows = match process.read_copy().await? {
-            Frontend::CopyData(data) => decoder.feed(&data)?,
+        match process.read_copy().await? {
+            Frontend::CopyData(data) => {
+                bytes += data.len();
+                rows.extend(decoder.feed(&data)?);
+            }
             Frontend::CopyDone => {
-                let rest = decoder.finish()?;
-                count += store(process, &mut target, rest).await?;
+                rows.extend(decoder.finish()?);
+                count += store(process, &mut target, rows).await?;
                 return Ok(format!("COPY {count}"));
             }
             Frontend::CopyFail(reason) => {
@@ -120,8 +128,13 @@ async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> 
             Frontend::Malformed { error, .. } => return Err(malformed(&error).into()),
             // Flush and Sync: a client of the extended protocol sends them along.
             _ => continue,
-        };
-        count += store(process, &mut target, rows).await?;
+        }
+        if rows.len() >= MANY_ROWS || bytes >= MANY_BYTES {
+            count += store(process, &mut target, std::mem::take(&mut rows)).await?;
+            bytes = 0;
+        } else if !rows.is_empty() {
+            process.copy_work().await?;
+        }
     }
 }
 
