@@ -9,7 +9,7 @@ use crate::postgres::activity::ActivityState;
 use crate::postgres::process::Process;
 use crate::postgres::process_io::malformed;
 use crate::postgres::protocol::{Frontend, Target};
-use crate::postgres::settings::id;
+use crate::postgres::settings::{Id, REPORTED, id};
 use crate::postgres::sql::error::PgError;
 use crate::postgres::waits::{Exit, Step, Stop};
 
@@ -30,6 +30,8 @@ pub struct Session {
     pub prepared: BTreeMap<String, Rc<Prepared>>,
     /// Portals by name.
     pub portals: BTreeMap<String, Portal>,
+    /// What was last told of reported settings, since they were as at the session's start.
+    told: BTreeMap<Id, String>,
 }
 
 impl Default for Session {
@@ -46,6 +48,7 @@ impl Session {
             skipping: false,
             prepared: BTreeMap::new(),
             portals: BTreeMap::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -85,6 +88,7 @@ impl Session {
             state.set_activity(pid, resting);
             (status, resting)
         };
+        self.tell_settings(process);
         process.client.replies().ready_for_query(status);
         // Nothing runs any more: a cancel that comes now hits nothing.
         process.with(|backend| backend.reading = true);
@@ -105,6 +109,26 @@ impl Session {
                     (after, PgError::fatal("25P03", message))
                 }),
         })
+    }
+
+    /// Tells the reported settings that have changed since they were told, for whatever reason (a rollback too).
+    fn tell_settings(&mut self, process: &mut Process) {
+        let mut state = process.state.borrow_mut();
+        let settings = &state.backend(process.pid).settings;
+        if self.told.is_empty() && !settings.is_changed() {
+            return;
+        }
+        for (id, name) in REPORTED {
+            let value = settings.value(*id);
+            let told = self
+                .told
+                .get(id)
+                .map_or_else(|| settings.at_start(*id), String::as_str);
+            if value != told {
+                process.client.replies().parameter_status(name, value);
+                self.told.insert(*id, value.to_owned());
+            }
+        }
     }
 
     async fn dispatch(&mut self, process: &mut Process, message: Frontend) -> Step<()> {

@@ -307,6 +307,7 @@ async fn send_rest(process: &mut Process, portal: &mut Portal, max_rows: i32) ->
         .unwrap_or(usize::MAX);
     let rows: Vec<Vec<Value>> = rest.rows.by_ref().take(limit).collect();
     send_rows(process, &rest.columns, &rows, &portal.formats, false).await?;
+    process.signals(true)?;
     if rows.len() == limit {
         process.client.replies().portal_suspended();
         return Ok(());

@@ -88,7 +88,10 @@ fn transaction(words: &mut Words<'_>, text: &str) -> Result<Command, PgError> {
         words.take("work");
     }
     if matches!(first.as_str(), "begin" | "start") {
-        return Ok(Command::Begin(modes(words)?));
+        return Ok(Command::Begin {
+            modes: modes(words)?,
+            start: first == "start",
+        });
     }
     if words.take("to") {
         words.take("savepoint");
