@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::errands::Errands;
 use crate::fault::plan::{Act, Then};
-use crate::fault::{Layer, ProcessId, Severed};
+use crate::fault::{Layer, ProcessId, Severed, Stop};
 use crate::invariant::{Before, Bounds, End, MayStay, left};
 use crate::leftover::{Call, Foreign, Leftover};
 use crate::pipeline::{DropReport, Pipeline, RunReport};
@@ -114,6 +114,8 @@ pub(crate) struct Bench<'a, W> {
     pub(crate) beside: Option<&'a dyn Pipeline>,
     pub(crate) before: [Before; 2],
     pub(crate) settings: &'a Settings,
+    /// Tells those who write beside the pipeline to go.
+    pub(crate) writers_go: Stop,
 }
 
 impl<W: World> Bench<'_, W> {
@@ -398,6 +400,9 @@ impl<W: World> Bench<'_, W> {
         if lasting.is_zero() {
             return Ok(Vec::new());
         }
+        // Whatever still waits for a transaction of theirs gets its way all the sooner, and ten minutes of their
+        // transactions would be most of the run.
+        self.writers_go.ask();
         self.layer.clock().sleep(lasting).await;
         self.settle(&MayStay::Nothing, Duration::ZERO).await
     }

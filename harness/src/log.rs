@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use leftover_core::clock::{Instant, SharedClock};
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::world::Server;
 
@@ -183,7 +183,9 @@ impl Texts {
     }
 }
 
-#[derive(Default)]
+/// How many entries a log has room for from the start: most runs have about as many.
+const ENTRIES: usize = 1024;
+
 struct Inner {
     texts: Texts,
     actors: Vec<Arc<Actor>>,
@@ -204,7 +206,11 @@ impl EventLog {
         EventLog {
             clock,
             start,
-            inner: Mutex::new(Inner::default()),
+            inner: Mutex::new(Inner {
+                texts: Texts::default(),
+                actors: Vec::new(),
+                entries: Vec::with_capacity(ENTRIES),
+            }),
         }
     }
 
@@ -347,32 +353,34 @@ impl EventLog {
     /// A hash over every event, the end state and the length.
     pub fn hash(&self, end_state: &str) -> u64 {
         let inner = self.inner();
-        let mut hash = Xxh3::new();
+        let mut hashed = Vec::with_capacity(64 * 1024);
         for actor in &inner.actors {
             for part in [actor.process.as_str(), actor.role.as_str()] {
-                hash.update(part.as_bytes());
-                hash.update(&[0]);
+                hashed.extend_from_slice(part.as_bytes());
+                hashed.push(0);
             }
-            hash.update(&[actor.server as u8]);
-            hash.update(&actor.connection.to_le_bytes());
+            hashed.push(actor.server as u8);
+            hashed.extend_from_slice(&actor.connection.to_le_bytes());
         }
         for text in &inner.texts.texts {
-            hash.update(text.as_bytes());
-            hash.update(&[0]);
+            hashed.extend_from_slice(text.as_bytes());
+            hashed.push(0);
         }
         for entry in &inner.entries {
             let (code, text) = entry.event.code();
-            let mut bytes = [0u8; 21];
             let nanos = u64::try_from(entry.at.as_nanos()).expect("a run is shorter than 500 years");
-            bytes[..8].copy_from_slice(&nanos.to_le_bytes());
-            bytes[8] = code;
-            bytes[9..13].copy_from_slice(&entry.actor.map_or(u32::MAX, |a| a.0).to_le_bytes());
-            bytes[13..17].copy_from_slice(&text.map_or(u32::MAX, |t| t.0).to_le_bytes());
-            bytes[17..21].copy_from_slice(&entry.times.to_le_bytes());
-            hash.update(&bytes);
+            hashed.extend_from_slice(&nanos.to_le_bytes());
+            hashed.push(code);
+            for number in [
+                entry.actor.map_or(u32::MAX, |a| a.0),
+                text.map_or(u32::MAX, |t| t.0),
+                entry.times,
+            ] {
+                hashed.extend_from_slice(&number.to_le_bytes());
+            }
         }
-        hash.update(end_state.as_bytes());
-        hash.update(&(inner.entries.len() as u64).to_le_bytes());
-        hash.digest()
+        hashed.extend_from_slice(end_state.as_bytes());
+        hashed.extend_from_slice(&(inner.entries.len() as u64).to_le_bytes());
+        xxh3_64(&hashed)
     }
 }

@@ -3,11 +3,11 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, select};
 use leftover_core::clock::Clock;
 use leftover_core::connection::{Connector as _, Session as _, Startup};
 use leftover_core::error::ConnectionError;
@@ -148,8 +148,13 @@ pub async fn block<W: World>(
 }
 
 /// Sessions of others on the source that write in one transaction after the other, each open for a while: slot
-/// creation waits for those that it meets. The returned future never ends; dropping it ends them.
-pub fn write_beside<W: World>(world: &Arc<W>, writers: u32) -> BoxFuture<'static, ()> {
+/// creation waits for those that it meets. They go, and roll back what they had begun, when `until` says so and
+/// when the returned future is dropped.
+pub fn write_beside<W: World>(
+    world: &Arc<W>,
+    writers: u32,
+    until: impl Future<Output = ()> + Send + 'static,
+) -> BoxFuture<'static, ()> {
     let each = (1..=writers).map(|number| {
         let (connector, clock) = (connector(world, Server::Source), world.clock());
         async move {
@@ -162,7 +167,7 @@ pub fn write_beside<W: World>(world: &Arc<W>, writers: u32) -> BoxFuture<'static
     });
     let all = futures_util::future::join_all(each);
     Box::pin(async move {
-        all.await;
+        let _gone = select(pin!(until), pin!(all)).await;
     })
 }
 

@@ -5,8 +5,8 @@ use std::task::Poll;
 
 use crate::config::Config;
 use crate::errands::Errands;
-use crate::fault::Layer;
 use crate::fault::plan::Plan;
+use crate::fault::{Layer, Stop};
 use crate::invariant::{Before, Bounds};
 use crate::judge::{Bench, Course, crashed};
 use crate::leftover::{self, Leftover};
@@ -141,13 +141,17 @@ pub async fn run_plan<W: World>(
         beside: beside.as_deref(),
         before,
         settings,
+        writers_go: Stop::default(),
     };
-    let mut writers = (config.writers > 0).then(|| neighbour::write_beside(world, config.writers));
+    let write = || neighbour::write_beside(world, config.writers, bench.writers_go.clone());
+    let mut writers = (config.writers > 0).then(write);
     let mut judged = Box::pin(drive(&bench, plan));
     let (course, leftovers) = std::future::poll_fn(|cx| {
         bench.layer.poll_tasks(cx);
-        if let Some(writers) = &mut writers {
-            let _never = writers.as_mut().poll(cx);
+        if let Some(writing) = &mut writers
+            && writing.as_mut().poll(cx).is_ready()
+        {
+            writers = None;
         }
         if let Some(holding) = &mut blocker
             && let Poll::Ready(end) = holding.as_mut().poll(cx)

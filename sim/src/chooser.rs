@@ -40,6 +40,12 @@ impl Chooser {
         Chooser::new(hash)
     }
 
+    /// The generator as it stands, for a stream that only one place draws from.
+    pub(crate) fn generator(&self) -> Xoshiro256PlusPlus {
+        // A panic elsewhere cannot leave the generator half changed.
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The next 64 bits.
     pub fn bits(&self) -> u64 {
         // A panic elsewhere cannot leave the generator half changed.

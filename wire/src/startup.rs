@@ -76,6 +76,12 @@ fn options_of(settings: &[(String, String)]) -> String {
         options.push_str("-c ");
         for part in [name.as_str(), "=", value.as_str()] {
             let mut rest = part;
+            // Most need no backslash, and that is seen at a glance.
+            let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+            if rest.bytes().all(plain) {
+                options.push_str(rest);
+                continue;
+            }
             while let Some(at) = rest.find(|c: char| c.is_whitespace() || c == '\\') {
                 let next = rest[at..].chars().next().map_or(at, |c| at + c.len_utf8());
                 options.push_str(&rest[..at]);

@@ -1,6 +1,7 @@
 //! What all connections of a run share: the plan's strikes, who is connected, and the log.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::Waker;
 
@@ -119,6 +120,10 @@ pub(super) struct State {
 pub struct Layer {
     log: EventLog,
     clock: SharedClock,
+    /// The kinds of messages at which the plan has strikes.
+    struck_messages: Vec<String>,
+    /// Whether there are signals: it is asked for several times in every poll of a run.
+    signalled: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -130,9 +135,15 @@ impl Layer {
             times: 0,
             last: None,
         });
+        let struck_messages = plan.strikes.iter().filter_map(|strike| match &strike.at {
+            At::Message { point, .. } => Some(point.message.clone()),
+            _ => None,
+        });
         Arc::new(Layer {
             log: EventLog::new(clock.clone()),
             clock,
+            struck_messages: struck_messages.collect(),
+            signalled: AtomicBool::new(false),
             state: Mutex::new(State {
                 strikes: strikes.collect(),
                 processes: Vec::new(),
@@ -221,6 +232,11 @@ impl Layer {
 
     /// The signals since the last call.
     pub fn signals(&self) -> Vec<Signal> {
+        if !self.signalled.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        // Before they are taken: one that comes meanwhile is found the next time at the latest.
+        self.signalled.store(false, Ordering::Release);
         std::mem::take(&mut self.state().signals)
     }
 
@@ -370,6 +386,9 @@ impl Layer {
         nth: u32,
         named: bool,
     ) -> Option<Act> {
+        if !self.struck_messages.iter().any(|known| known == message) {
+            return None;
+        }
         let mut state = self.state();
         let can = |act: &Act| match act {
             Act::Terminate => named,
@@ -446,6 +465,7 @@ impl Layer {
         let driver = {
             let mut state = self.state();
             state.signals.push(signal);
+            self.signalled.store(true, Ordering::Release);
             state.driver.clone()
         };
         if let Some(driver) = driver {

@@ -135,10 +135,10 @@ pub(super) fn backend_pid(payload: &[u8]) -> Option<i32> {
 /// The kind of a message from the client.
 pub fn frontend(tag: u8, payload: &[u8]) -> Cow<'static, str> {
     Cow::Borrowed(match tag {
-        b'Q' => return Cow::Owned(format!("Query {}", meaning(text(payload)))),
+        b'Q' => return Cow::Owned(["Query ", &meaning(text(payload))].concat()),
         b'P' => {
             let sql = payload.splitn(2, |byte| *byte == 0).nth(1).unwrap_or_default();
-            return Cow::Owned(format!("Parse {}", meaning(text(sql))));
+            return Cow::Owned(["Parse ", &meaning(text(sql))].concat());
         }
         b'B' => "Bind",
         b'C' => "Close",
@@ -165,7 +165,7 @@ pub fn backend(tag: u8, payload: &[u8]) -> Cow<'static, str> {
         b'A' => "NotificationResponse",
         b'C' => {
             let tag = text(payload).split(' ').next().unwrap_or_default();
-            return Cow::Owned(format!("CommandComplete {tag}"));
+            return Cow::Owned(["CommandComplete ", tag].concat());
         }
         b'D' => "DataRow",
         b'E' => return Cow::Owned(format!("ErrorResponse {}", code(payload))),
@@ -234,7 +234,7 @@ pub fn meaning(sql: &str) -> String {
         _ => None,
     };
     match second {
-        Some(second) => format!("{first} {second}"),
+        Some(second) => [&first, " ", &second].concat(),
         None => first,
     }
 }

@@ -22,7 +22,7 @@ impl Stop {
     }
 
     /// Asks the process to stop.
-    pub(super) fn ask(&self) {
+    pub(crate) fn ask(&self) {
         let waiting = {
             let mut state = self.state();
             state.asked = true;

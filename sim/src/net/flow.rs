@@ -107,6 +107,11 @@ impl Flow {
         self.packets.front().map(|packet| packet.arrives)
     }
 
+    /// When the next acknowledgement will be back.
+    pub(super) fn next_acknowledgement(&self) -> Option<Instant> {
+        self.sent.front().map(|sent| sent.acknowledged)
+    }
+
     /// When the last packet arrives that has not yet.
     pub(super) fn final_arrival(&self) -> Option<Instant> {
         self.packets.back().map(|packet| packet.arrives)

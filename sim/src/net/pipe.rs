@@ -125,7 +125,7 @@ impl Pipe {
 
     /// Lets happen at `side` what time has brought until now.
     fn settle(&mut self, side: Side, now: Instant) {
-        if self.ends[side as usize].dead || self.ends[side as usize].closed {
+        if self.ends[side as usize].dead || self.ends[side as usize].closed || !self.is_due(side, now) {
             return;
         }
         let data = self.flow(side.other()).arrive(now);
@@ -147,6 +147,19 @@ impl Pipe {
             self.end(side).gave_up = true;
             self.die(side, io::ErrorKind::TimedOut);
         }
+    }
+
+    /// Whether time may have brought anything to `side`: it is asked for at every act of either end.
+    fn is_due(&self, side: Side, now: Instant) -> bool {
+        let (end, sent) = (&self.ends[side as usize], &self.flows[side as usize]);
+        let coming = &self.flows[side.other() as usize];
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        passed(coming.next_arrival())
+            || passed(sent.next_acknowledgement())
+            || passed(end.fin_arrives)
+            || passed(end.rst_arrives)
+            || self.silent_since.is_some()
+            || sent.blocked_since.is_some()
     }
 
     fn die(&mut self, side: Side, kind: io::ErrorKind) {

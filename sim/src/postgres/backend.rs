@@ -37,7 +37,7 @@ pub async fn run(shared: Shared, socket: AnySocket) {
             .unwrap_or(1);
         state
             .backends
-            .insert(pid, Backend::new(pid, secret, place, Kind::Starting, now));
+            .insert(Backend::new(pid, secret, place, Kind::Starting, now));
         let timeout = state.limit(const { id("authentication_timeout") }) as u64;
         (pid, state.chooser.clone(), now + Duration::from_secs(timeout))
     };
@@ -48,18 +48,18 @@ pub async fn run(shared: Shared, socket: AnySocket) {
             let delay = { chooser.duration(shared.borrow().options.timings.cancel.clone()) };
             sleep(&shared, delay).await;
             cancel(&mut shared.borrow_mut(), target, secret);
-            shared.borrow_mut().backends.remove(&pid);
+            shared.borrow_mut().backends.remove(pid);
             return;
         }
         Some(Err(ReadError::Protocol(error))) => {
             connection.refuse(&error);
             send_what_fits(&mut connection).await;
-            shared.borrow_mut().backends.remove(&pid);
+            shared.borrow_mut().backends.remove(pid);
             return;
         }
         // EOF without a word, also after authentication_timeout (OB-11, 48).
         _ => {
-            shared.borrow_mut().backends.remove(&pid);
+            shared.borrow_mut().backends.remove(pid);
             return;
         }
     };
@@ -70,7 +70,7 @@ pub async fn run(shared: Shared, socket: AnySocket) {
 
 /// Delivers a cancel request.
 fn cancel(state: &mut State, pid: i32, secret: i32) {
-    if let Some(backend) = state.backends.get(&pid)
+    if let Some(backend) = state.backends.get(pid)
         && backend.secret == secret
     {
         if backend.reading {
@@ -83,7 +83,7 @@ fn cancel(state: &mut State, pid: i32, secret: i32) {
 impl State {
     /// Delivers a cancel: it hits only what runs (OB-74).
     pub fn signal_cancel(&mut self, pid: i32) {
-        if let Some(backend) = self.backends.get_mut(&pid)
+        if let Some(backend) = self.backends.get_mut(pid)
             && !backend.reading
         {
             backend.signals.cancel = true;
@@ -93,7 +93,7 @@ impl State {
 
     /// Delivers a termination.
     pub fn signal_terminate(&mut self, pid: i32) {
-        if let Some(backend) = self.backends.get_mut(&pid) {
+        if let Some(backend) = self.backends.get_mut(pid) {
             backend.signals.terminate = true;
             backend.signals.terminations += 1;
             backend.wake();
@@ -373,11 +373,11 @@ async fn exit(mut process: Process, end: Exit) {
                 ..PgError::new("57P02", message)
             });
         }
-        Exit::Crash | Exit::Silent => process.client.buffer().clear(),
+        Exit::Crash | Exit::Silent => process.client.forget_unsent(),
     }
     send_what_fits(&mut process.client).await;
     if end == Exit::Crash {
-        shared.borrow_mut().backends.remove(&pid);
+        shared.borrow_mut().backends.remove(pid);
         return;
     }
     let timings = shared.borrow().options.clone();
@@ -385,7 +385,7 @@ async fn exit(mut process: Process, end: Exit) {
     let alive = |state: &State| {
         state
             .backends
-            .get(&pid)
+            .get(pid)
             .is_some_and(|backend| !backend.signals.crash)
     };
     sleep(&shared, process.chooser.duration(timings.notice.clone())).await;
@@ -398,7 +398,7 @@ async fn exit(mut process: Process, end: Exit) {
     }
     sleep(&shared, process.chooser.duration(timings.exit.clone())).await;
     let mut state = shared.borrow_mut();
-    state.backends.remove(&pid);
+    state.backends.remove(pid);
     let waiters = std::mem::take(&mut state.exit_waiters);
     state.wake(waiters);
 }

@@ -52,7 +52,7 @@ impl State {
         let mut pids = self.locks.blockers(pid);
         pids.sort_unstable();
         let blocker = |pid: i32| {
-            let name = self.backends.get(&pid).map(Backend::application_name);
+            let name = self.backends.get(pid).map(Backend::application_name);
             BlockerSeen {
                 pid,
                 application_name: name.unwrap_or_default().to_owned(),

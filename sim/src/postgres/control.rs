@@ -55,7 +55,7 @@ impl State {
         let Self {
             backends, log, locks, ..
         } = self;
-        let transaction = backends.get_mut(&pid).and_then(|b| b.transaction.as_mut());
+        let transaction = backends.get_mut(pid).and_then(|b| b.transaction.as_mut());
         let mut parent = top;
         for savepoint in transaction.into_iter().flat_map(|t| &mut t.savepoints) {
             parent = *savepoint.xid.get_or_insert_with(|| {

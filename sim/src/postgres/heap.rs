@@ -155,11 +155,10 @@ impl Heap {
     }
 
     /// The unique indexes that storage keeps entries for.
-    pub fn unique_columns(&self) -> Vec<(u32, Vec<usize>)> {
+    pub fn unique_columns(&self) -> impl Iterator<Item = (u32, &[usize])> {
         self.unique
             .iter()
-            .map(|(&oid, index)| (oid, index.columns.clone()))
-            .collect()
+            .map(|(&oid, index)| (oid, index.columns.as_slice()))
     }
 
     /// What stands in the way of a row with these values in unique index `index`, besides the row at `except`.

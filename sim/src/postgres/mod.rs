@@ -10,6 +10,7 @@ pub mod activity;
 pub mod any_socket;
 pub mod backend;
 pub mod backend_row;
+pub mod backends;
 pub mod catalog;
 pub mod census;
 pub mod control;

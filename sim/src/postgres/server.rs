@@ -60,7 +60,7 @@ impl PgServer {
         let mut state = self.state.borrow_mut();
         state.end_transaction(pid, result.is_ok());
         state.release_all(pid);
-        state.backends.remove(&pid);
+        state.backends.remove(pid);
         result.map_err(|error| error.to_string())
     }
 
@@ -153,7 +153,7 @@ fn out_of_band(state: &mut State, database: &str, user: &str) -> i32 {
     database.clone_into(&mut backend.database);
     user.clone_into(&mut backend.role);
     backend.settings = Settings::new(&state.settings);
-    state.backends.insert(pid, backend);
+    state.backends.insert(backend);
     pid
 }
 
@@ -186,7 +186,7 @@ impl State {
     /// Everything that is not durable goes, and every backend is told.
     pub fn crash(&mut self) {
         self.accepting = false;
-        let pids: Vec<i32> = self.backends.keys().copied().collect();
+        let pids: Vec<i32> = self.backends.values().map(|backend| backend.pid).collect();
         for pid in &pids {
             self.end_transaction(*pid, false);
             self.unlist(*pid);

@@ -9,6 +9,7 @@ use leftover_core::connection::Lsn;
 use leftover_harness::reach::Situations;
 
 use super::backend_row::{Backend, Kind};
+use super::backends::Backends;
 use super::catalog::database::Database;
 use super::locks::LockTable;
 use super::options::ServerOptions;
@@ -67,7 +68,7 @@ pub struct State {
     /// What slots may need of the log.
     pub changes: ChangeLog,
     /// Backends by pid, from their place to the end of their exit.
-    pub backends: BTreeMap<i32, Backend>,
+    pub backends: Backends,
     /// Exported snapshots by name.
     pub exported: BTreeMap<String, Exported>,
     /// Those who wait for any slot to become free.
@@ -99,7 +100,7 @@ impl State {
             locks: LockTable::default(),
             slots: Slots::default(),
             changes: ChangeLog::default(),
-            backends: BTreeMap::new(),
+            backends: Backends::default(),
             exported: BTreeMap::new(),
             slot_waiters: Vec::new(),
             exit_waiters: Vec::new(),
@@ -169,14 +170,14 @@ impl State {
     /// The backend of this pid.
     pub fn backend(&mut self, pid: i32) -> &mut Backend {
         self.backends
-            .get_mut(&pid)
+            .get_mut(pid)
             .expect("a backend is listed until its exit is over")
     }
 
     /// The same, to read.
     pub fn backend_ref(&self, pid: i32) -> &Backend {
         self.backends
-            .get(&pid)
+            .get(pid)
             .expect("a backend is listed until its exit is over")
     }
 
@@ -192,7 +193,7 @@ impl State {
     pub fn database_mut(&mut self, pid: i32) -> (&mut Database, &TransactionLog) {
         let backend = self
             .backends
-            .get(&pid)
+            .get(pid)
             .expect("a backend is listed until its exit is over");
         let database = self
             .databases
@@ -238,7 +239,7 @@ impl State {
     /// Wakes these backends.
     pub fn wake(&mut self, pids: impl IntoIterator<Item = i32>) {
         for pid in pids {
-            if let Some(backend) = self.backends.get_mut(&pid) {
+            if let Some(backend) = self.backends.get_mut(pid) {
                 backend.wake();
             }
         }

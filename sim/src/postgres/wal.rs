@@ -189,7 +189,7 @@ impl State {
     fn wake_streams(&mut self) {
         let Self { slots, backends, .. } = self;
         for pid in slots.iter().filter_map(|slot| slot.active_pid) {
-            if let Some(backend) = backends.get_mut(&pid)
+            if let Some(backend) = backends.get_mut(pid)
                 && backend.activity.wait == Some(WaitEvent::WalSenderWaitForWal)
             {
                 backend.wake();

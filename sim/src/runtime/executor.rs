@@ -1,7 +1,8 @@
 //! Tasks and virtual time of one simulation: which task runs next, and when the clock moves.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -11,6 +12,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use leftover_core::clock::Instant;
+use rand::Rng;
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::chooser::Chooser;
 
@@ -18,31 +21,83 @@ use crate::chooser::Chooser;
 /// one time apart, and makes a task that only ever wakes itself reach the limit.
 const POLL_NANOS: u64 = 50;
 
+/// The time of a wake-up that nobody has set.
+const NEVER: u64 = u64::MAX;
+
 /// The number of the root, which is no spawned task.
 const ROOT: usize = 0;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The virtual clock and who is to be woken by it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Time {
     now_nanos: AtomicU64,
+    /// When the next wake-up is due, so that most moves of the clock need no lock.
+    next_nanos: AtomicU64,
     wakers: Mutex<Wakers>,
 }
 
+/// Wake-ups in a heap: most of those that are set are taken back, which leaves a hole that is met later.
 #[derive(Debug, Default)]
 struct Wakers {
-    /// By time, and in the order in which they came.
-    due: BTreeMap<Alarm, Waker>,
+    /// By time, and in the order in which they came; the last is the place of the waker.
+    due: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    /// `None` when it was taken back.
+    places: Vec<Option<Waker>>,
+    free: Vec<usize>,
     came: u64,
 }
 
-/// A wake-up that is set: its time in nanoseconds, and a number that no other has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Alarm(u64, u64);
+/// A wake-up that is set: the place of its waker. Whoever sets it takes it back at most once, and not after it
+/// has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Alarm {
+    at: u64,
+    place: usize,
+}
 
 fn nanos(at: Instant) -> u64 {
     u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Default for Time {
+    fn default() -> Self {
+        Time {
+            now_nanos: AtomicU64::new(0),
+            next_nanos: AtomicU64::new(NEVER),
+            wakers: Mutex::default(),
+        }
+    }
+}
+
+impl Wakers {
+    /// When the next wake-up is due that was not taken back.
+    fn next(&mut self) -> u64 {
+        while let Some(&Reverse((at, _, place))) = self.due.peek() {
+            if self.places[place].is_some() {
+                return at;
+            }
+            self.due.pop();
+            self.free.push(place);
+        }
+        NEVER
+    }
+
+    /// Takes the first wake-up out that is due by `to`.
+    fn pop(&mut self, to: u64) -> Option<Waker> {
+        while let Some(&Reverse((at, _, place))) = self.due.peek() {
+            if at > to {
+                return None;
+            }
+            self.due.pop();
+            self.free.push(place);
+            if let Some(waker) = self.places[place].take() {
+                return Some(waker);
+            }
+        }
+        None
+    }
 }
 
 impl Time {
@@ -56,36 +111,54 @@ impl Time {
 
     /// Sets a wake-up for a time that has not come.
     pub(super) fn set(&self, at: Instant, waker: Waker) -> Alarm {
+        let at = nanos(at);
         let mut wakers = self.wakers();
         wakers.came += 1;
-        let alarm = Alarm(nanos(at), wakers.came);
-        wakers.due.insert(alarm, waker);
-        alarm
+        let place = wakers.free.pop().unwrap_or(wakers.places.len());
+        if place == wakers.places.len() {
+            wakers.places.push(None);
+        }
+        wakers.places[place] = Some(waker);
+        let entry = Reverse((at, wakers.came, place));
+        wakers.due.push(entry);
+        // Under the lock, like every change of it.
+        if at < self.next_nanos.load(Ordering::Relaxed) {
+            self.next_nanos.store(at, Ordering::Relaxed);
+        }
+        Alarm { at, place }
     }
 
     /// Takes a wake-up back, if it has not come.
     pub(super) fn unset(&self, alarm: Alarm) {
-        let waker = self.wakers().due.remove(&alarm);
+        if alarm.at <= self.now_nanos.load(Ordering::Relaxed) {
+            // It has come: its place may be another's.
+            return;
+        }
+        let waker = self.wakers().places[alarm.place].take();
         drop(waker);
     }
 
     /// Moves the clock and wakes whose time has come.
     fn advance(&self, to: u64) {
         self.now_nanos.store(to, Ordering::Relaxed);
-        loop {
-            let next = {
+        while self.next_nanos.load(Ordering::Relaxed) <= to {
+            let waker = {
                 let mut wakers = self.wakers();
-                match wakers.due.first_entry() {
-                    Some(entry) if entry.key().0 <= to => entry.remove(),
-                    _ => return,
-                }
+                let waker = wakers.pop(to);
+                self.next_nanos.store(wakers.next(), Ordering::Relaxed);
+                waker
             };
-            next.wake();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
         }
     }
 
+    /// When the next wake-up is due.
     fn next(&self) -> Option<u64> {
-        self.wakers().due.first_key_value().map(|(alarm, _)| alarm.0)
+        let next = self.wakers().next();
+        self.next_nanos.store(next, Ordering::Relaxed);
+        (next != NEVER).then_some(next)
     }
 }
 
@@ -113,7 +186,9 @@ impl Wake for Alert {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.swap(true, Ordering::Relaxed) {
+        // One thread runs the simulation: nobody comes between the two.
+        if !self.queued.load(Ordering::Relaxed) {
+            self.queued.store(true, Ordering::Relaxed);
             self.ready.tasks().push(self.task);
         }
     }
@@ -123,18 +198,19 @@ impl Wake for Alert {
 pub(super) struct Executor {
     pub(super) time: Arc<Time>,
     ready: Arc<Ready>,
-    chooser: Chooser,
+    /// Of which ready task runs next, and how long a poll takes.
+    choices: RefCell<Xoshiro256PlusPlus>,
     /// By number, from 1; `None` while it runs and when it is done.
     tasks: RefCell<Vec<Option<Task>>>,
-    alerts: RefCell<Vec<Arc<Alert>>>,
+    alerts: RefCell<Vec<(Arc<Alert>, Waker)>>,
 }
 
 impl Executor {
-    pub(super) fn new(chooser: Chooser) -> Rc<Self> {
+    pub(super) fn new(chooser: &Chooser) -> Rc<Self> {
         let executor = Executor {
             time: Arc::default(),
             ready: Arc::default(),
-            chooser,
+            choices: RefCell::new(chooser.generator()),
             tasks: RefCell::new(vec![None]),
             alerts: RefCell::default(),
         };
@@ -150,7 +226,8 @@ impl Executor {
             ready: Arc::clone(&self.ready),
         });
         alert.wake_by_ref();
-        self.alerts.borrow_mut().push(alert);
+        let waker = Waker::from(Arc::clone(&alert));
+        self.alerts.borrow_mut().push((alert, waker));
     }
 
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
@@ -167,15 +244,19 @@ impl Executor {
         let limit = nanos(limit);
         loop {
             while let Some((task, bits)) = self.next_ready() {
-                let alert = Arc::clone(&self.alerts.borrow()[task]);
-                alert.queued.store(false, Ordering::Relaxed);
-                let waker = Waker::from(alert);
+                // Taken out while the task runs, which may spawn others; a waker's clone would cost more.
+                let waker = {
+                    let (alert, waker) = &mut self.alerts.borrow_mut()[task];
+                    alert.queued.store(false, Ordering::Relaxed);
+                    std::mem::replace(waker, Waker::noop().clone())
+                };
                 let mut cx = Context::from_waker(&waker);
                 if task != ROOT {
                     self.poll(task, &mut cx);
                 } else if let Poll::Ready(done) = root.as_mut().poll(&mut cx) {
                     return Some(done);
                 }
+                self.alerts.borrow_mut()[task].1 = waker;
                 let took = POLL_NANOS + bits % POLL_NANOS;
                 let now = nanos(self.time.now()) + took;
                 if now > limit {
@@ -194,7 +275,7 @@ impl Executor {
         if ready.is_empty() {
             return None;
         }
-        let bits = self.chooser.bits();
+        let bits = self.choices.borrow_mut().next_u64();
         // The bias is below one in 2^31 for any number of tasks that there is.
         let place = ((bits >> 32) * ready.len() as u64) >> 32;
         let task = ready.swap_remove(usize::try_from(place).expect("the number of a ready task"));

@@ -215,13 +215,9 @@ pub(crate) fn truncate(
         let mut heap = Heap::new(state.options.rows_per_block);
         state.write_wal(64);
         let (database, log) = state.database_mut(pid);
-        for (index, columns) in database
-            .heaps
-            .get(&relation.filenode)
-            .map(Heap::unique_columns)
-            .unwrap_or_default()
-        {
-            heap.add_unique(index, columns);
+        let emptied = database.heaps.get(&relation.filenode);
+        for (index, columns) in emptied.into_iter().flat_map(Heap::unique_columns) {
+            heap.add_unique(index, columns.to_vec());
         }
         database.heaps.insert(filenode, heap);
         database.relations.put(

@@ -60,7 +60,7 @@ fn may_signal(call: &mut Call<'_>, pid: i32, verb: &str) -> Result<bool, PgError
     let target = call
         .state
         .backends
-        .get(&pid)
+        .get(pid)
         // Who has left the view is found no longer.
         .filter(|b| b.kind != Kind::OutOfBand && b.kind != Kind::Starting && b.listed);
     let Some(target) = target.map(|backend| backend.role.clone()) else {
@@ -109,7 +109,7 @@ pub fn pg_terminate_backend(call: &mut Call<'_>) -> Answer {
     let now = call.state.now();
     if let Some(Pending::Termination(pid, until)) = call.pending {
         let (pid, until) = (*pid, *until);
-        if !call.state.backends.contains_key(&pid) {
+        if call.state.backends.get(pid).is_none() {
             return Ok(true.into());
         }
         if now < until {

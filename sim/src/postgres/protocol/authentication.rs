@@ -56,7 +56,8 @@ pub async fn authenticate<S: Socket>(
         Method::Trust => {}
         Method::Cleartext(password) => {
             connection.replies().authentication_cleartext();
-            let mut answer = Cursor::new(answer(connection).await?);
+            let said = answer(connection).await?;
+            let mut answer = Cursor::new(&said);
             let given = answer.text().map_err(ReadError::from)?;
             if given != *password {
                 return Err(wrong_password(user));
@@ -75,7 +76,8 @@ async fn scram<S: Socket>(
     chooser: &Chooser,
 ) -> Result<(), AuthenticationError> {
     connection.replies().authentication_sasl(&[MECHANISM]);
-    let mut initial = Cursor::new(answer(connection).await?);
+    let chosen = answer(connection).await?;
+    let mut initial = Cursor::new(&chosen);
     let mechanism = initial.text().map_err(ReadError::from)?;
     let first = initial.value().map_err(ReadError::from)?;
     initial.end().map_err(ReadError::from)?;

@@ -1,6 +1,6 @@
 //! What a server says: each method of [`Replies`] appends one message to a buffer.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 /// How a value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,12 +65,12 @@ pub struct Report<'a> {
 /// Appends messages to a buffer. Methods return the writer, so that replies can be chained.
 #[derive(Debug)]
 pub struct Replies<'a> {
-    buffer: &'a mut BytesMut,
+    buffer: &'a mut Vec<u8>,
 }
 
 impl<'a> Replies<'a> {
     /// A writer that appends to `buffer`.
-    pub fn new(buffer: &'a mut BytesMut) -> Self {
+    pub fn new(buffer: &'a mut Vec<u8>) -> Self {
         Replies { buffer }
     }
 
@@ -158,16 +158,49 @@ impl<'a> Replies<'a> {
 
     /// DataRow.
     pub fn data_row<V: AsRef<[u8]>>(&mut self, values: impl IntoIterator<Item = Option<V>>) -> &mut Self {
+        let written: Result<&mut Self, std::convert::Infallible> =
+            self.data_row_with(values, |out, value| {
+                Ok(value.is_some_and(|value| {
+                    out.put_slice(value.as_ref());
+                    true
+                }))
+            });
+        let Ok(this) = written;
+        this
+    }
+
+    /// DataRow whose values `write` appends; it answers whether there is one (else it is NULL).
+    ///
+    /// # Errors
+    /// Those of `write`; nothing was said then.
+    pub fn data_row_with<T, E>(
+        &mut self,
+        values: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut Vec<u8>, T) -> Result<bool, E>,
+    ) -> Result<&mut Self, E> {
+        let before = self.buffer.len();
+        let mut failed = None;
         self.message(b'D', |out| {
-            counted(out, values, |out, value| match value {
-                None => out.put_i32(-1),
-                Some(value) => {
-                    let value = value.as_ref();
-                    out.put_u32(length(value.len()));
-                    out.put_slice(value);
+            counted(out, values, |out, value| {
+                let start = out.len();
+                out.put_i32(-1);
+                match write(out, value) {
+                    Ok(true) => {
+                        let size = length(out.len() - start - 4);
+                        out[start..start + 4].copy_from_slice(&size.to_be_bytes());
+                    }
+                    Ok(false) => {}
+                    Err(error) => failed = failed.take().or(Some(error)),
                 }
             });
-        })
+        });
+        match failed {
+            None => Ok(self),
+            Some(error) => {
+                self.buffer.truncate(before);
+                Err(error)
+            }
+        }
     }
 
     /// CommandComplete.
@@ -241,7 +274,7 @@ impl<'a> Replies<'a> {
     }
 
     /// CopyData whose content `write` appends: no copy of its own is needed.
-    pub fn copy_data_with(&mut self, write: impl FnOnce(&mut BytesMut)) -> &mut Self {
+    pub fn copy_data_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
         self.message(b'd', write)
     }
 
@@ -250,7 +283,7 @@ impl<'a> Replies<'a> {
         self.message(b'c', |_| ())
     }
 
-    fn authentication(&mut self, code: i32, write: impl FnOnce(&mut BytesMut)) -> &mut Self {
+    fn authentication(&mut self, code: i32, write: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
         self.message(b'R', |out| {
             out.put_i32(code);
             write(out);
@@ -284,7 +317,7 @@ impl<'a> Replies<'a> {
         })
     }
 
-    fn message(&mut self, kind: u8, write: impl FnOnce(&mut BytesMut)) -> &mut Self {
+    fn message(&mut self, kind: u8, write: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
         self.buffer.put_u8(kind);
         let start = self.buffer.len();
         self.buffer.put_u32(0);
@@ -296,17 +329,17 @@ impl<'a> Replies<'a> {
 }
 
 /// A text with its NUL. A NUL inside would end it early for the client, so the text ends there here too.
-fn text(out: &mut BytesMut, value: &str) {
-    let end = value.find('\0').unwrap_or(value.len());
-    out.put_slice(&value.as_bytes()[..end]);
-    out.put_u8(0);
+fn text(out: &mut Vec<u8>, value: &str) {
+    let end = value.bytes().position(|byte| byte == 0);
+    out.extend_from_slice(&value.as_bytes()[..end.unwrap_or(value.len())]);
+    out.push(0);
 }
 
 /// A 16-bit count, then each of the things counted.
 fn counted<T>(
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
     things: impl IntoIterator<Item = T>,
-    mut write: impl FnMut(&mut BytesMut, T),
+    mut write: impl FnMut(&mut Vec<u8>, T),
 ) {
     let start = out.len();
     out.put_u16(0);

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::io::ReadBuf;
 
 use super::backend::{Replies, Report};
@@ -19,6 +19,9 @@ use crate::postgres::socket::Socket;
 /// that the client feels back-pressure.
 const READ_SIZE: usize = 8192;
 
+/// How much room both buffers start with, in bytes: enough for what most connections say.
+const BUFFER_SIZE: usize = 1024;
+
 /// A socket with the two buffers of a backend: what was received and not yet understood, and what was said
 /// and not yet sent.
 ///
@@ -28,7 +31,9 @@ const READ_SIZE: usize = 8192;
 pub struct Connection<S> {
     socket: S,
     input: BytesMut,
-    output: BytesMut,
+    output: Vec<u8>,
+    /// How much of the output is in the kernel's hands.
+    sent: usize,
     /// The questions about encryption that were answered: each is answered once.
     asked: Vec<Encryption>,
 }
@@ -38,8 +43,9 @@ impl<S: Socket> Connection<S> {
     pub fn new(socket: S) -> Self {
         Connection {
             socket,
-            input: BytesMut::new(),
-            output: BytesMut::new(),
+            input: BytesMut::with_capacity(BUFFER_SIZE),
+            output: Vec::with_capacity(BUFFER_SIZE),
+            sent: 0,
             asked: Vec::new(),
         }
     }
@@ -54,12 +60,18 @@ impl<S: Socket> Connection<S> {
         &mut self.socket
     }
 
-    /// What was said and is not sent yet.
-    pub fn buffer(&mut self) -> &mut BytesMut {
-        &mut self.output
+    /// How many bytes were said and are not sent yet.
+    pub fn unsent(&self) -> usize {
+        self.output.len() - self.sent
     }
 
-    /// Appends replies to [`Connection::buffer`].
+    /// Forgets what was said and is not sent yet.
+    pub fn forget_unsent(&mut self) {
+        self.output.clear();
+        self.sent = 0;
+    }
+
+    /// Says something: it is sent by the next flush.
     pub fn replies(&mut self) -> Replies<'_> {
         Replies::new(&mut self.output)
     }
@@ -133,21 +145,23 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Waits until everything in [`Connection::buffer`] is in the kernel's hands. When dropped, the rest
-    /// stays in the buffer.
+    /// Waits until everything that was said is in the kernel's hands. When dropped, the rest
+    /// stays unsent.
     pub async fn flush(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.poll_flush(cx)).await
     }
 
     /// As [`Connection::flush`], to be raced by hand.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.output.is_empty() {
-            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, &self.output))?;
+        while self.sent < self.output.len() {
+            let unsent = &self.output[self.sent..];
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, unsent))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.output.advance(written);
+            self.sent += written;
         }
+        self.forget_unsent();
         Poll::Ready(Ok(()))
     }
 

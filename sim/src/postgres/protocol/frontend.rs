@@ -140,9 +140,14 @@ impl Frontend {
         if input.len() < 1 + length {
             return Ok(None);
         }
-        let mut message = input.split_to(1 + length);
-        message.advance(5);
-        let decoded = body(kind, phase, Cursor::new(message.freeze()));
+        // What carries data keeps the buffer's memory; all else is read where it lies.
+        if let Some(with_data) = with_data(kind) {
+            let mut message = input.split_to(1 + length);
+            message.advance(5);
+            return Ok(Some(with_data(message.freeze())));
+        }
+        let decoded = body(kind, phase, Cursor::new(&input[5..=length]));
+        input.advance(1 + length);
         Ok(Some(
             decoded.unwrap_or_else(|error| Frontend::Malformed { kind, error }),
         ))
@@ -161,7 +166,17 @@ fn limit(kind: u8, phase: Phase) -> Result<usize, ProtocolError> {
     }
 }
 
-fn body(kind: u8, phase: Phase, mut body: Cursor) -> Result<Frontend, ProtocolError> {
+/// The messages that are data from end to end.
+fn with_data(kind: u8) -> Option<fn(Bytes) -> Frontend> {
+    match kind {
+        b'd' => Some(Frontend::CopyData),
+        b'p' => Some(Frontend::Password),
+        b'F' => Some(Frontend::FunctionCall),
+        _ => None,
+    }
+}
+
+fn body(kind: u8, phase: Phase, mut body: Cursor<'_>) -> Result<Frontend, ProtocolError> {
     let message = match kind {
         b'Q' => Frontend::Query(body.text()?),
         b'P' => Frontend::Parse {
@@ -187,11 +202,8 @@ fn body(kind: u8, phase: Phase, mut body: Cursor) -> Result<Frontend, ProtocolEr
         b'S' if phase == Phase::CopyIn => return Ok(Frontend::Sync),
         b'H' => Frontend::Flush,
         b'S' => Frontend::Sync,
-        b'd' => return Ok(Frontend::CopyData(body.rest())),
         b'c' => return Ok(Frontend::CopyDone),
         b'f' => return Ok(Frontend::CopyFail(body.text()?)),
-        b'p' => return Ok(Frontend::Password(body.rest())),
-        b'F' => return Ok(Frontend::FunctionCall(body.rest())),
         b'X' => return Ok(Frontend::Terminate),
         other => return Err(ProtocolError::MessageType(other)),
     };
@@ -199,15 +211,15 @@ fn body(kind: u8, phase: Phase, mut body: Cursor) -> Result<Frontend, ProtocolEr
     Ok(message)
 }
 
-fn many<T>(
-    body: &mut Cursor,
-    mut one: impl FnMut(&mut Cursor) -> Result<T, ProtocolError>,
+fn many<'a, T>(
+    body: &mut Cursor<'a>,
+    mut one: impl FnMut(&mut Cursor<'a>) -> Result<T, ProtocolError>,
 ) -> Result<Vec<T>, ProtocolError> {
     let count = body.count()?;
     (0..count).map(|_| one(body)).collect()
 }
 
-fn format(body: &mut Cursor) -> Result<Format, ProtocolError> {
+fn format(body: &mut Cursor<'_>) -> Result<Format, ProtocolError> {
     match body.i16()? {
         0 => Ok(Format::Text),
         1 => Ok(Format::Binary),
@@ -215,7 +227,7 @@ fn format(body: &mut Cursor) -> Result<Format, ProtocolError> {
     }
 }
 
-fn target(body: &mut Cursor, message: &'static str) -> Result<Target, ProtocolError> {
+fn target(body: &mut Cursor<'_>, message: &'static str) -> Result<Target, ProtocolError> {
     match body.u8()? {
         b'S' => Ok(Target::Statement(body.text()?)),
         b'P' => Ok(Target::Portal(body.text()?)),

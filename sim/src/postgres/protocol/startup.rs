@@ -1,6 +1,8 @@
 //! The first packet of a connection.
 
-use bytes::{Buf, Bytes, BytesMut};
+use std::borrow::Cow;
+
+use bytes::BytesMut;
 
 use super::cursor::Cursor;
 use super::error::ProtocolError;
@@ -107,12 +109,12 @@ pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Packet>, ProtocolErr
     if input.len() < length {
         return Ok(None);
     }
-    let mut packet = input.split_to(length).freeze();
-    packet.advance(4);
-    match packet.get_u32() {
+    let packet = input.split_to(length);
+    let mut body = Cursor::new(&packet[4..]);
+    match body.u32()? {
         SSL => Ok(Some(Packet::Encryption(Encryption::Ssl))),
         GSS => Ok(Some(Packet::Encryption(Encryption::Gss))),
-        CANCEL => cancel(Cursor::new(packet))
+        CANCEL => cancel(body)
             .map(|startup| Some(Packet::Startup(startup)))
             .map_err(|_| ProtocolError::StartupLength),
         version => {
@@ -120,12 +122,12 @@ pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Packet>, ProtocolErr
             if major != 3 {
                 return Err(ProtocolError::Version { major, minor });
             }
-            session(packet, minor).map(|session| Some(Packet::Startup(Startup::Session(session))))
+            session(body, minor).map(|session| Some(Packet::Startup(Startup::Session(session))))
         }
     }
 }
 
-fn cancel(mut body: Cursor) -> Result<Startup, ProtocolError> {
+fn cancel(mut body: Cursor<'_>) -> Result<Startup, ProtocolError> {
     let startup = Startup::Cancel {
         pid: body.i32()?,
         secret: body.i32()?,
@@ -133,13 +135,12 @@ fn cancel(mut body: Cursor) -> Result<Startup, ProtocolError> {
     body.end().map(|()| startup)
 }
 
-fn session(packet: Bytes, minor_version: u16) -> Result<SessionStartup, ProtocolError> {
+fn session(mut body: Cursor<'_>, minor_version: u16) -> Result<SessionStartup, ProtocolError> {
     let mut startup = SessionStartup {
         minor_version,
         ..SessionStartup::default()
     };
     let mut others = Vec::new();
-    let mut body = Cursor::new(packet);
     loop {
         let name = layout(body.text())?;
         if name.is_empty() {
@@ -188,41 +189,47 @@ fn replication(value: &str) -> Result<Replication, ProtocolError> {
 /// blanks; a backslash takes the next character as it is.
 pub fn options(value: &str) -> Result<Vec<(String, String)>, ProtocolError> {
     let mut settings = Vec::new();
-    let mut words = words(value).into_iter();
-    while let Some(word) = words.next() {
-        let invalid = || ProtocolError::Options(word.clone());
+    let mut rest = value;
+    while let Some(word) = next_word(&mut rest) {
+        let invalid = || ProtocolError::Options(word.to_string());
+        let following;
         let (flag, setting) = if word == "-c" {
-            ("-c ", words.next().ok_or_else(invalid)?)
+            following = next_word(&mut rest).ok_or_else(invalid)?;
+            ("-c ", &*following)
         } else if let Some(setting) = word.strip_prefix("-c") {
-            ("-c ", setting.to_owned())
+            ("-c ", setting)
         } else {
-            ("--", word.strip_prefix("--").ok_or_else(invalid)?.to_owned())
+            ("--", word.strip_prefix("--").ok_or_else(invalid)?)
         };
         let (name, value) = setting
             .split_once('=')
             .ok_or_else(|| ProtocolError::OptionsValue(format!("{flag}{setting}")))?;
-        settings.push((name.replace('-', "_"), value.to_owned()));
+        let name = match name.contains('-') {
+            true => name.replace('-', "_"),
+            false => name.to_owned(),
+        };
+        settings.push((name, value.to_owned()));
     }
     Ok(settings)
 }
 
-fn words(value: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut rest = value;
-    while !rest.is_empty() {
-        let special = |byte: u8| byte.is_ascii_whitespace() || byte == b'\\';
-        let plain = rest.bytes().position(special).unwrap_or(rest.len());
-        if plain > 0 {
-            word.get_or_insert_default().push_str(&rest[..plain]);
-        }
-        let mut characters = rest[plain..].chars();
-        match characters.next() {
-            Some('\\') => word.get_or_insert_default().extend(characters.next()),
-            _ => words.extend(word.take()),
-        }
-        rest = characters.as_str();
+/// Takes the next word from `rest`.
+fn next_word<'a>(rest: &mut &'a str) -> Option<Cow<'a, str>> {
+    let special = |byte: u8| byte.is_ascii_whitespace() || byte == b'\\';
+    let text = rest.trim_ascii_start();
+    let plain = text.bytes().position(special).unwrap_or(text.len());
+    let mut word = Cow::Borrowed(&text[..plain]);
+    let mut characters = text[plain..].chars();
+    while characters.as_str().starts_with('\\') {
+        characters.next();
+        let word = word.to_mut();
+        word.extend(characters.next());
+        let more = characters.as_str();
+        let plain = more.bytes().position(special).unwrap_or(more.len());
+        word.push_str(&more[..plain]);
+        characters = more[plain..].chars();
     }
-    words.extend(word);
-    words
+    *rest = characters.as_str();
+    // A backslash at the very end makes a word of nothing.
+    (!text.is_empty()).then_some(word)
 }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::execute::Memo;
 use crate::postgres::host::StatementHost;
 use crate::postgres::process::Process;
@@ -83,9 +81,9 @@ async fn to_client(process: &mut Process, text: &Arc<str>, copy: &CopyCommand) -
         .copy_out_response(format(&copy.format), types.len());
     let count = rows.len();
     for payload in copy_out_rows(rows, &types, &copy.format) {
-        let payload: Bytes = payload?;
+        let payload = payload?;
         process.client.replies().copy_data(&payload);
-        if process.client.buffer().len() >= CHUNK {
+        if process.client.unsent() >= CHUNK {
             process.copy_work().await?;
             process.flush().await?;
         }

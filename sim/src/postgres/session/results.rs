@@ -1,7 +1,5 @@
 //! Rows on their way to the client.
 
-use bytes::BytesMut;
-
 use crate::postgres::process::Process;
 use crate::postgres::protocol::{Field, Format};
 use crate::postgres::sql::error::PgError;
@@ -61,28 +59,25 @@ pub async fn send_rows(
         describe(process, columns, formats);
     }
     for row in rows {
-        let values: Vec<Option<BytesMut>> = row
-            .iter()
-            .zip(columns)
-            .enumerate()
-            .map(|(index, (value, column))| encode(value, column, formats.of(index)))
-            .collect::<Result<_, PgError>>()?;
-        process.client.replies().data_row(values);
-        if process.client.buffer().len() >= SEND_BUFFER {
+        let values = row.iter().zip(columns).enumerate();
+        let encode =
+            |out: &mut Vec<u8>, (index, (value, column))| encode(out, value, column, formats.of(index));
+        process.client.replies().data_row_with(values, encode)?;
+        if process.client.unsent() >= SEND_BUFFER {
             process.flush().await?;
         }
     }
     Ok(())
 }
 
-fn encode(value: &Value, column: &Column, format: Format) -> Result<Option<BytesMut>, PgError> {
+/// Appends a value; answers whether there is one.
+fn encode(out: &mut Vec<u8>, value: &Value, column: &Column, format: Format) -> Result<bool, PgError> {
     if value.is_null() {
-        return Ok(None);
+        return Ok(false);
     }
-    let mut out = BytesMut::new();
     match format {
         Format::Text => out.extend_from_slice(value.to_text(&column.ty).as_bytes()),
-        Format::Binary => value.to_binary(&column.ty, &mut out)?,
+        Format::Binary => value.to_binary(&column.ty, out)?,
     }
-    Ok(Some(out))
+    Ok(true)
 }

@@ -1,6 +1,6 @@
 //! Values in the binary format of COPY and of the extended protocol.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::error::PgError;
 use super::numeric::Numeric;
@@ -15,7 +15,7 @@ impl Value {
     ///
     /// # Errors
     /// `42883` when the type has no binary form here.
-    pub fn to_binary(&self, ty: &Type, out: &mut BytesMut) -> Result<(), PgError> {
+    pub fn to_binary(&self, ty: &Type, out: &mut Vec<u8>) -> Result<(), PgError> {
         match (ty, self) {
             (_, Value::Null) | (Type::Void, _) => {}
             (Type::Bool, Value::Bool(bool)) => out.put_u8(u8::from(*bool)),
@@ -62,7 +62,7 @@ impl Value {
 }
 
 /// A value behind its length; NULL is the length -1.
-pub(crate) fn put_item(value: &Value, ty: &Type, out: &mut BytesMut) -> Result<(), PgError> {
+pub(crate) fn put_item(value: &Value, ty: &Type, out: &mut Vec<u8>) -> Result<(), PgError> {
     if value.is_null() {
         out.put_i32(-1);
         return Ok(());
@@ -75,7 +75,7 @@ pub(crate) fn put_item(value: &Value, ty: &Type, out: &mut BytesMut) -> Result<(
     Ok(())
 }
 
-fn put_numeric(numeric: Numeric, out: &mut BytesMut) {
+fn put_numeric(numeric: Numeric, out: &mut Vec<u8>) {
     let Some(digits) = numeric.digits else {
         out.put_i16(0);
         out.put_i16(0);
@@ -93,7 +93,7 @@ fn put_numeric(numeric: Numeric, out: &mut BytesMut) {
     }
 }
 
-fn put_array(values: &[Value], element: &Type, out: &mut BytesMut) -> Result<(), PgError> {
+fn put_array(values: &[Value], element: &Type, out: &mut Vec<u8>) -> Result<(), PgError> {
     out.put_i32(i32::from(!values.is_empty()));
     out.put_i32(i32::from(values.iter().any(Value::is_null)));
     out.put_u32(element.oid());

@@ -1,6 +1,6 @@
 //! COPY: the command, the payloads it sends, and the reader of what it is sent.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::BufMut;
 use sqlparser::ast::{ObjectName, Query};
 use sqlparser::tokenizer::Token;
 
@@ -192,13 +192,13 @@ pub fn copy_out_rows<'a>(
     rows: impl IntoIterator<Item = Vec<Value>> + 'a,
     types: &'a [Type],
     format: &'a CopyFormat,
-) -> impl Iterator<Item = Result<Bytes, PgError>> + 'a {
+) -> impl Iterator<Item = Result<Vec<u8>, PgError>> + 'a {
     let binary = *format == CopyFormat::Binary;
     // As the server sends it, the header rides in front of the first row.
     let mut header = binary;
     let trailer = binary.then_some(None);
     rows.into_iter().map(Some).chain(trailer).map(move |row| {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         if std::mem::take(&mut header) {
             out.put_slice(SIGNATURE);
             out.put_u64(0);
@@ -208,18 +208,18 @@ pub fn copy_out_rows<'a>(
             Some(row) if binary => put_binary_row(&row, types, &mut out)?,
             Some(row) => put_text_row(&row, types, format, &mut out),
         }
-        Ok(out.freeze())
+        Ok(out)
     })
 }
 
-fn put_binary_row(row: &[Value], types: &[Type], out: &mut BytesMut) -> Result<(), PgError> {
+fn put_binary_row(row: &[Value], types: &[Type], out: &mut Vec<u8>) -> Result<(), PgError> {
     out.put_i16(row.len() as i16);
     row.iter()
         .zip(types)
         .try_for_each(|(value, ty)| put_item(value, ty, out))
 }
 
-fn put_text_row(row: &[Value], types: &[Type], format: &CopyFormat, out: &mut BytesMut) {
+fn put_text_row(row: &[Value], types: &[Type], format: &CopyFormat, out: &mut Vec<u8>) {
     let CopyFormat::Text { delimiter, null } = format else {
         return;
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use leftover_core::connection::Lsn;
 
 use crate::postgres::catalog::database::{PG_CATALOG, Publication};
@@ -192,7 +192,7 @@ fn topmost(publication: &Publication, source: &Source) -> Option<usize> {
 }
 
 /// Appends XLogData.
-fn data(replies: &mut Replies<'_>, now: i64, lsn: Lsn, write: impl FnOnce(&mut BytesMut)) {
+fn data(replies: &mut Replies<'_>, now: i64, lsn: Lsn, write: impl FnOnce(&mut Vec<u8>)) {
     replies.copy_data_with(|out| {
         out.put_u8(b'w');
         out.put_u64(lsn.0);
@@ -203,8 +203,8 @@ fn data(replies: &mut Replies<'_>, now: i64, lsn: Lsn, write: impl FnOnce(&mut B
 }
 
 /// The message of a change of a row; `None` for a DELETE whose row cannot be named.
-fn row_message(change: &Change, source: &Source, target: &LoggedTable) -> Option<BytesMut> {
-    let mut out = BytesMut::new();
+fn row_message(change: &Change, source: &Source, target: &LoggedTable) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
     let row = |values: &[Value], key_only: bool| cells(source, target, values, key_only);
     match change {
         Change::Insert(_, new) => {
@@ -283,7 +283,7 @@ fn cells(source: &Source, target: &LoggedTable, values: &[Value], key_only: bool
     columns(&target.relation).map(cell).collect()
 }
 
-fn tuple(out: &mut BytesMut, kind: u8, cells: &[Option<String>]) {
+fn tuple(out: &mut Vec<u8>, kind: u8, cells: &[Option<String>]) {
     out.put_u8(kind);
     out.put_u16(cells.len() as u16);
     for cell in cells {
@@ -298,7 +298,7 @@ fn tuple(out: &mut BytesMut, kind: u8, cells: &[Option<String>]) {
     }
 }
 
-fn relation(out: &mut BytesMut, table: &LoggedTable) {
+fn relation(out: &mut Vec<u8>, table: &LoggedTable) {
     let relation = &table.relation;
     let identity = match relation.replica_identity {
         ReplicaIdentity::Default => b'd',
@@ -320,7 +320,7 @@ fn relation(out: &mut BytesMut, table: &LoggedTable) {
     }
 }
 
-fn text(out: &mut BytesMut, value: &str) {
+fn text(out: &mut Vec<u8>, value: &str) {
     out.put_slice(value.as_bytes());
     out.put_u8(0);
 }

@@ -135,7 +135,7 @@ impl<'a> Stream<'a> {
             let now = time::micros(self.process.timers.now());
             let mut replies = self.process.client.replies();
             self.output.change(&mut replies, now, transaction, logged)?;
-            if self.process.client.buffer().len() >= SEND_BUFFER {
+            if self.process.client.unsent() >= SEND_BUFFER {
                 self.push().await?;
                 let range = self.process.state.borrow().options.timings.decode.clone();
                 self.process.work(range).await?;
@@ -167,7 +167,7 @@ impl<'a> Stream<'a> {
         self.process.with(|backend| backend.activity.wait = event);
         let result = poll_fn(|cx| self.poll_attend(cx, goal)).await;
         self.process.with(|backend| backend.activity.wait = None);
-        let blocked = !self.process.client.buffer().is_empty();
+        let blocked = self.process.client.unsent() > 0;
         match result {
             Err(Stop::Exit(Exit::Fatal(error))) if blocked => Err(self.last_words(error).await),
             Err(Stop::Error(error)) => {
@@ -194,7 +194,7 @@ impl<'a> Stream<'a> {
             if let Poll::Ready(Err(_)) = self.process.client.poll_flush(cx) {
                 return Poll::Ready(Err(Stop::Exit(Exit::Silent)));
             }
-            let unsent = !self.process.client.buffer().is_empty();
+            let unsent = self.process.client.unsent() > 0;
             let reached = match goal {
                 Goal::Time(at) => now >= at,
                 Goal::Sent => !unsent,

@@ -211,11 +211,7 @@ pub fn pg_locks(state: &State, _pid: i32, table: &mut Table) {
         table.row(row);
     }
     for lock in state.locks.rows() {
-        let Some(backend) = state
-            .backends
-            .get(&lock.pid)
-            .filter(|b| b.kind != Kind::OutOfBand)
-        else {
+        let Some(backend) = state.backends.get(lock.pid).filter(|b| b.kind != Kind::OutOfBand) else {
             continue;
         };
         let mut row = [const { NULL }; LOCKS.len()];
