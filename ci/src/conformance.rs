@@ -40,6 +40,7 @@ pub struct Args {
 /// Asks every server about every row.
 pub fn run(args: &Args) -> Exit {
     let chosen: Vec<&Row> = rows()
+        .into_iter()
         .filter(|row| args.rows.iter().any(|pattern| pattern.matches(row.id)))
         .collect();
     if chosen.is_empty() {

@@ -1,4 +1,4 @@
-//! The `leftover` command: `list`, `gate`, `replay`, `shrink`, `verify`, `mirror`, `census`.
+//! The `leftover` command: `list`, `gate`, `replay`, `shrink`, `verify`, `conformance`, `mirror`, `census`.
 //!
 //! [`cli`] is the map of what it can do; each command is a module of its name. Exit codes are in [`exit`].
 

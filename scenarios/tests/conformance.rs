@@ -8,12 +8,16 @@ use leftover_scenarios::conformance::run::{Standing, on_real, on_simulator};
 /// How many seeds each row gets: enough that every outcome of every race comes up.
 const SEEDS: u64 = 100;
 
+/// Every row runs, but for those that the simulator does not model and, where packets cannot be dropped, those
+/// that are about silence.
 fn all_are_as_they_say(ask: impl Fn(&Row) -> Standing) {
+    let excused = |why: &str| why.starts_with("not modelled") || why.starts_with("packets cannot be dropped");
     let problem = |row: &Row| match ask(row) {
-        Standing::Differs(problem) => Some(format!("{}: {problem}", row.id)),
-        Standing::Agrees { .. } | Standing::NotRun(_) => None,
+        Standing::Agrees { .. } => None,
+        Standing::NotRun(why) if excused(&why) => None,
+        Standing::NotRun(problem) | Standing::Differs(problem) => Some(format!("{}: {problem}", row.id)),
     };
-    let problems: Vec<String> = rows().filter_map(problem).collect();
+    let problems: Vec<String> = rows().into_iter().filter_map(problem).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
@@ -35,10 +39,9 @@ fn postgres_17_is_as_the_rows_say() {
 }
 
 #[test]
-fn every_row_has_an_id_of_its_own_and_they_are_in_order() {
-    let ids: Vec<&str> = rows().map(|row| row.id).collect();
-    let mut sorted = ids.clone();
-    sorted.sort_unstable();
-    sorted.dedup();
-    assert_eq!(ids, sorted);
+fn every_row_has_an_id_of_its_own() {
+    let mut ids: Vec<&str> = rows().iter().map(|row| row.id).collect();
+    let rows = ids.len();
+    ids.dedup();
+    assert_eq!(ids.len(), rows);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use leftover_scenarios::conformance::row::{Check, Row};
 use leftover_scenarios::conformance::run::Standing;
 
@@ -77,6 +77,10 @@ impl Report {
         !self.lines.iter().any(Line::differs)
     }
 
+    fn count(&self, of: impl Fn(&Line) -> bool) -> usize {
+        self.lines.iter().filter(|line| of(line)).count()
+    }
+
     fn asked(&self) -> Vec<Asked> {
         self.lines
             .first()
@@ -122,6 +126,15 @@ impl Line {
             .any(|shown| matches!(shown, Standing::Differs(_)))
     }
 
+    fn ran_in_both_worlds(&self) -> bool {
+        let ran = |real: bool| {
+            let in_world =
+                |(asked, shown): (&Asked, &Standing)| shown.ran() && matches!(asked, Asked::Real(_)) == real;
+            self.shown.iter().any(in_world)
+        };
+        ran(false) && ran(true)
+    }
+
     /// Whether those that ran agree.
     fn agree(&self) -> &'static str {
         let ran = self.shown.values().filter(|shown| shown.ran()).count();
@@ -156,10 +169,7 @@ impl Line {
 
 fn table(header: Vec<String>) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header);
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
     table
 }
 
@@ -192,17 +202,56 @@ impl fmt::Display for Report {
             writeln!(f, "{words}")?;
         }
         for asked in self.asked() {
-            let shown = self.lines.iter().filter_map(|line| line.shown.get(&asked));
-            let (ran, agree) = shown.fold((0, 0), |(ran, agree), shown| {
-                let agrees = matches!(shown, Standing::Agrees { .. });
-                (ran + usize::from(shown.ran()), agree + usize::from(agrees))
-            });
-            writeln!(
-                f,
-                "{asked}: {ran} of {} rows ran, {agree} of them as they say",
-                self.lines.len()
-            )?;
+            let count = |of: fn(&Standing) -> bool| self.count(|line| line.shown.get(&asked).is_some_and(of));
+            let (ran, agree) = (count(Standing::ran), count(Standing::agrees));
+            let all = self.lines.len();
+            writeln!(f, "{asked}: {ran} of {all} rows ran, {agree} of them as they say")?;
+        }
+        if matches!(self.asked()[..], [Asked::Simulator, Asked::Real(_), ..]) {
+            let both = self.count(Line::ran_in_both_worlds);
+            let differ = self.count(|line| line.ran_in_both_worlds() && line.differs());
+            writeln!(f, "{both} rows ran in both worlds, and {differ} of them differ")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: [Row; 3] = [
+        Row::plain("OB-01", "everybody agrees", |_| Box::pin(async { Ok(()) })),
+        Row::plain("OB-02", "not on the simulator", |_| Box::pin(async { Ok(()) }))
+            .differs("17: otherwise, and how"),
+        Row::race("OB-03", "heads or tails", &["heads", "tails"], 1, |_| {
+            Box::pin(async { Ok("heads") })
+        }),
+    ];
+
+    fn agrees(outcomes: &[(&'static str, usize)]) -> Standing {
+        Standing::Agrees {
+            outcomes: outcomes.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn the_tables_name_what_differs_and_why_what_did_not_run() {
+        let mut report = Report::new(&ROWS.each_ref());
+        let race = agrees(&[("heads", 3), ("tails", 1)]);
+        let missing = Standing::NotRun("not modelled: no log".to_owned());
+        report.add(Asked::Simulator, vec![agrees(&[]), missing, race]);
+        let edge = Standing::Differs("an outcome that is not allowed: edge".to_owned());
+        report.add(Asked::Real(17), vec![agrees(&[]), agrees(&[]), edge]);
+        assert!(!report.agrees());
+        insta::assert_snapshot!(report);
+    }
+
+    #[test]
+    fn rows_that_did_not_run_are_no_difference() {
+        let mut report = Report::new(&ROWS.each_ref());
+        let missing = || Standing::NotRun("packets cannot be dropped here".to_owned());
+        report.add(Asked::Real(15), vec![agrees(&[]), missing(), missing()]);
+        assert!(report.agrees());
     }
 }

@@ -282,19 +282,24 @@ impl Client {
         }
     }
 
-    /// Says Terminate and reads to the server's end: the proof of release (OB-18).
+    /// Says Terminate and reads to the server's end: the proof of release (OB-18). What was on its way is read too.
     ///
     /// # Errors
-    /// When the server says anything else.
+    /// When the server ends it otherwise.
     pub async fn close(mut self) -> Checked {
         self.terminate().await?;
-        match self.until_end().await.as_slice() {
-            [Said::Eof] => Ok(()),
-            said => Err(Problem::differs(format!("after Terminate: {said:?}"))),
+        let said = self.until_end().await;
+        if error(&said).is_some() || said.last() != Some(&Said::Eof) {
+            return Err(Problem::differs(format!("after Terminate: {said:?}")));
         }
+        Ok(())
     }
 
-    async fn terminate(&mut self) -> Checked {
+    /// Says Terminate and keeps the connection open.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn terminate(&mut self) -> Checked {
         self.send_with(|out| {
             frontend::terminate(out);
             Ok(())

@@ -4,7 +4,7 @@
 //! them. The same code asks the simulated server and real ones. Times are bounds (see [`pg::Pg::at_once`]).
 //!
 //! Reading order: [`row`] (what a row is), [`postgres`] (what a row may ask of a server), [`pg`] and
-//! [`client`] (what rows work with), `rows` (the rows themselves, by theme), [`run`] (asking the servers),
+//! [`client`] (what rows work with), [`states`] (what a backend does when something happens to its client), `rows` (the rows themselves, by theme), [`run`] (asking the servers),
 //! [`simulated`] and [`real`] (the two servers).
 //!
 //! It is not a test of clients: rows about client libraries use the library itself.
@@ -13,10 +13,13 @@ pub mod client;
 pub mod pg;
 pub mod postgres;
 pub mod real;
+pub mod replication;
 pub mod row;
 mod rows;
 pub mod run;
 pub mod said;
 pub mod simulated;
+pub mod states;
+pub mod watch;
 
 pub use rows::rows;

@@ -1,5 +1,6 @@
 //! What rows work with: connections to the server, an observer, and bounds.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -19,6 +20,7 @@ pub struct Pg {
     clock: SharedClock,
     observer: Mutex<Client>,
     turn: u64,
+    names: AtomicU32,
 }
 
 impl Pg {
@@ -40,6 +42,7 @@ impl Pg {
             server,
             observer: Mutex::new(observer),
             turn: 0,
+            names: AtomicU32::new(0),
         })
     }
 
@@ -63,6 +66,11 @@ impl Pg {
     /// Its major version.
     pub fn major(&self) -> u32 {
         self.server.major()
+    }
+
+    /// A name that nothing of this row has yet.
+    pub fn new_name(&self, prefix: &str) -> String {
+        format!("{prefix}_{}", self.names.fetch_add(1, Ordering::Relaxed))
     }
 
     // Connections.

@@ -19,8 +19,8 @@ use super::row::{Checked, Problem};
 /// How much virtual time a check may take.
 const LIMIT: Duration = Duration::from_secs(4000);
 
-/// How long a start after a crash takes (OB-112).
-const RECOVERY: Duration = Duration::from_millis(195);
+/// How long a start takes.
+const START: Duration = Duration::from_millis(195);
 
 /// The simulated version.
 const MAJOR: u32 = 15;
@@ -100,6 +100,8 @@ impl Postgres for Simulated {
     }
 
     fn dial(&self) -> LocalBoxFuture<'_, io::Result<Box<dyn Link>>> {
+        // A server that has stopped listens no more.
+        self.dialer.set_up(!self.server.is_down());
         let dialling = self.dialer.dial();
         Box::pin(async { Ok(Box::new(dialling.await?) as Box<dyn Link>) })
     }
@@ -110,30 +112,28 @@ impl Postgres for Simulated {
 
     fn shut_down(&self, how: Shutdown) -> LocalBoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
-            if how != Shutdown::Immediate {
-                return Err(format!("{how:?} shutdown is not modelled"));
-            }
-            self.dialer.set_up(false);
-            self.server.crash();
+            self.server.shut_down(how);
             Ok(())
         })
     }
 
     fn is_down(&self) -> LocalBoxFuture<'_, Result<bool, String>> {
-        Box::pin(async { Ok(!self.server.accepting()) })
+        Box::pin(async { Ok(self.server.is_down()) })
     }
 
     fn start(&self) -> LocalBoxFuture<'_, Result<(), String>> {
         Box::pin(async {
-            self.clock.sleep(RECOVERY).await;
+            self.clock.sleep(START).await;
             self.server.restart();
-            self.dialer.set_up(true);
             Ok(())
         })
     }
 
-    fn kill(&self, _pid: i32) -> LocalBoxFuture<'_, Result<(), String>> {
-        Box::pin(async { Err("a killed backend is not modelled".to_owned()) })
+    fn kill(&self, pid: i32) -> LocalBoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            self.server.kill(pid);
+            Ok(())
+        })
     }
 
     fn log(&self) -> LocalBoxFuture<'_, Result<String, String>> {

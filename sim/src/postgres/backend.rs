@@ -13,10 +13,12 @@ use super::any_socket::AnySocket;
 use super::backend_row::{Backend, Kind};
 use super::process::{Process, Shared};
 use super::protocol::{
-    AuthenticationError, Connection, Method, ReadError, Replication, SessionStartup, Startup, authenticate,
+    AuthenticationError, Connection, Method, ProtocolError, ReadError, Replication, SessionStartup, Startup,
+    authenticate,
 };
 use super::session::Session;
 use super::settings::{self, Settings, id};
+use super::shutdown::Phase;
 use super::socket::{Keepalive, Socket};
 use super::sql::error::PgError;
 use super::state::State;
@@ -27,7 +29,7 @@ pub async fn run(shared: Shared, socket: AnySocket) {
     let mut connection = Connection::new(socket);
     let (pid, chooser, limit) = {
         let mut state = shared.borrow_mut();
-        if !state.accepting {
+        if state.phase == Phase::Down {
             return;
         }
         let (pid, now) = (state.new_pid(), state.now());
@@ -48,18 +50,19 @@ pub async fn run(shared: Shared, socket: AnySocket) {
             let delay = { chooser.duration(shared.borrow().options.timings.cancel.clone()) };
             sleep(&shared, delay).await;
             cancel(&mut shared.borrow_mut(), target, secret);
-            shared.borrow_mut().backends.remove(pid);
+            shared.borrow_mut().remove(pid);
             return;
         }
-        Some(Err(ReadError::Protocol(error))) => {
+        // What is no startup packet at all is only logged.
+        Some(Err(ReadError::Protocol(error))) if error != ProtocolError::StartupLength => {
             connection.refuse(&error);
             send_what_fits(&mut connection).await;
-            shared.borrow_mut().backends.remove(pid);
+            shared.borrow_mut().remove(pid);
             return;
         }
         // EOF without a word, also after authentication_timeout (OB-11, 48).
         _ => {
-            shared.borrow_mut().backends.remove(pid);
+            shared.borrow_mut().remove(pid);
             return;
         }
     };
@@ -175,6 +178,9 @@ async fn start(process: &mut Process, startup: &SessionStartup, limit: Instant) 
     negotiate(process, startup);
     let method = {
         let mut state = process.state.borrow_mut();
+        if let Some(refusal) = state.refusal() {
+            return Err(refusal.into());
+        }
         take_place(&mut state, pid, kind)?;
         let backend = state.backend(pid);
         backend.role.clone_from(&startup.user);
@@ -367,17 +373,14 @@ async fn exit(mut process: Process, end: Exit) {
     match &end {
         Exit::Fatal(error) => process.report(error),
         Exit::Crash if client => {
-            let message = "terminating connection because of crash of another server process";
-            process.report(&PgError {
-                severity: "WARNING",
-                ..PgError::new("57P02", message)
-            });
+            let notice = shared.borrow().crash_notice();
+            process.report(&notice);
         }
         Exit::Crash | Exit::Silent => process.client.forget_unsent(),
     }
     send_what_fits(&mut process.client).await;
     if end == Exit::Crash {
-        shared.borrow_mut().backends.remove(pid);
+        shared.borrow_mut().remove(pid);
         return;
     }
     let timings = shared.borrow().options.clone();
@@ -398,12 +401,18 @@ async fn exit(mut process: Process, end: Exit) {
     }
     sleep(&shared, process.chooser.duration(timings.exit.clone())).await;
     let mut state = shared.borrow_mut();
-    state.backends.remove(pid);
+    state.remove(pid);
     let waiters = std::mem::take(&mut state.exit_waiters);
     state.wake(waiters);
 }
 
 impl State {
+    /// Forgets a backend, whose place is free then.
+    fn remove(&mut self, pid: i32) {
+        self.backends.remove(pid);
+        self.advance_shutdown();
+    }
+
     /// Undoes a backend's transaction and releases all that it holds.
     pub fn release_all(&mut self, pid: i32) {
         self.end_transaction(pid, false);

@@ -33,6 +33,8 @@ pub struct Signals {
     pub cancel: bool,
     /// The server has crashed.
     pub crash: bool,
+    /// The server shuts down, which only waits for walsenders now.
+    pub shutdown: bool,
 }
 
 /// One backend.

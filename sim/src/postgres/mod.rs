@@ -28,6 +28,7 @@ pub mod server;
 pub mod session;
 mod setting_definitions;
 pub mod settings;
+pub mod shutdown;
 pub mod slots;
 pub mod snapshot;
 pub mod socket;

@@ -46,6 +46,8 @@ pub struct Process {
     pub(super) slack: Option<bool>,
     /// Both sides have said CopyDone in a stream: a later one on this connection ends at once (OB-91).
     pub(super) streamed: bool,
+    /// It streams: a shutdown waits until its client has acknowledged all.
+    pub(super) streaming: bool,
 }
 
 /// The errors that interrupts raise.
@@ -84,6 +86,7 @@ impl Process {
             chooser,
             slack: None,
             streamed: false,
+            streaming: false,
         }
     }
 
@@ -114,7 +117,7 @@ impl Process {
         if signals.crash {
             return Err(Stop::Exit(Exit::Crash));
         }
-        if signals.terminate {
+        if signals.terminate || (signals.shutdown && !self.streaming) {
             return Err(terminated());
         }
         if running && signals.cancel {

@@ -8,6 +8,7 @@ use leftover_core::clock::SharedClock;
 use leftover_core::connection::Row;
 use leftover_harness::census::Census;
 use leftover_harness::reach::Situations;
+use leftover_harness::world::Shutdown;
 
 use super::any_socket::AnySocket;
 use super::backend;
@@ -18,6 +19,7 @@ use super::session::execute::{Done, Memo, Parameters, execute};
 use super::session::utility::refuse_in_many;
 
 use super::settings::{self, Context, Settings};
+use super::shutdown::Phase;
 use super::socket::Socket;
 use super::sql::command::Parsed;
 use super::sql::error::PgError;
@@ -117,9 +119,24 @@ impl PgServer {
         self.state.borrow().peak_sessions(application_name_prefix)
     }
 
-    /// Whether connections are taken; while not, connecting is refused.
+    /// Whether the server serves.
     pub fn accepting(&self) -> bool {
-        self.state.borrow().accepting
+        self.state.borrow().phase == Phase::Running
+    }
+
+    /// Whether the server has stopped: then connecting is refused.
+    pub fn is_down(&self) -> bool {
+        self.state.borrow().phase == Phase::Down
+    }
+
+    /// Begins to stop the server; [`PgServer::is_down`] says when it has.
+    pub fn shut_down(&self, how: Shutdown) {
+        self.state.borrow_mut().shut_down(how);
+    }
+
+    /// Ends a backend with SIGKILL.
+    pub fn kill(&self, pid: i32) {
+        self.state.borrow_mut().kill(pid);
     }
 
     /// Sets what the configuration file sets, and reloads: the server and new sessions have it from now on.
@@ -143,7 +160,7 @@ impl PgServer {
 
     /// Takes connections again, with what was durable.
     pub fn restart(&self) {
-        self.state.borrow_mut().accepting = true;
+        self.state.borrow_mut().phase = Phase::Running;
     }
 }
 
@@ -185,7 +202,7 @@ fn run_one(
 impl State {
     /// Everything that is not durable goes, and every backend is told.
     pub fn crash(&mut self) {
-        self.accepting = false;
+        self.phase = Phase::Down;
         let pids: Vec<i32> = self.backends.values().map(|backend| backend.pid).collect();
         for pid in &pids {
             self.end_transaction(*pid, false);

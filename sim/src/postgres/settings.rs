@@ -19,6 +19,14 @@ const UNITS: [(&str, u64); 5] = [
     ("ms", 1),
 ];
 
+/// Settings of the socket, which are shown as the kernel has them, without a unit, and its own values.
+const KERNEL: [(&str, &str); 4] = [
+    ("tcp_keepalives_count", "9"),
+    ("tcp_keepalives_idle", "7200"),
+    ("tcp_keepalives_interval", "75"),
+    ("tcp_user_timeout", "0"),
+];
+
 fn invalid(name: &str, value: &str) -> PgError {
     PgError::new(
         "22023",
@@ -85,6 +93,9 @@ pub fn parse(definition: &Definition, text: &str) -> Result<String, PgError> {
 
 /// How `SHOW` prints a value at rest: times in the largest unit that leaves no rest.
 pub fn show(definition: &Definition, value: &str) -> String {
+    if let Some((_, kernel)) = KERNEL.iter().find(|(name, _)| *name == definition.name) {
+        return if value == "0" { *kernel } else { value }.to_owned();
+    }
     let base = match definition.kind {
         Kind::Milliseconds => 1,
         Kind::Seconds => 1000,

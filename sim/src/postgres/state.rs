@@ -15,6 +15,7 @@ use super::locks::LockTable;
 use super::options::ServerOptions;
 use super::roles::Role;
 use super::settings::{self, Id, Values};
+use super::shutdown::Phase;
 use super::slots::Slots;
 use super::snapshot::{Snapshot, View};
 use super::wal::ChangeLog;
@@ -75,8 +76,8 @@ pub struct State {
     pub slot_waiters: Vec<i32>,
     /// Those who wait for any backend to end.
     pub exit_waiters: Vec<i32>,
-    /// Whether connections are taken.
-    pub accepting: bool,
+    /// What the server as a whole does.
+    pub phase: Phase,
     /// Sessions that came and went.
     pub passages: Vec<Passage>,
     /// The rare situations that have come up.
@@ -104,7 +105,7 @@ impl State {
             exported: BTreeMap::new(),
             slot_waiters: Vec::new(),
             exit_waiters: Vec::new(),
-            accepting: true,
+            phase: Phase::Running,
             passages: Vec::new(),
             reached: Situations::default(),
             next_oid: 16_384,

@@ -165,6 +165,45 @@ fn copy_in_notices_at_once_and_loses_its_rows_unless_the_data_was_complete() {
     }
 }
 
+/// OB-09: COPY collects rows before it writes.
+#[test]
+fn copy_in_has_no_xid_before_it_has_a_thousand_rows() {
+    Pg::run(4, |pg| async move {
+        table(&pg).await;
+        let mut client = pg.connect().await;
+        client.send("copy t from stdin").await;
+        assert_eq!(client.next().await, Some(Said::CopyIn));
+        let xid = format!(
+            "select backend_xid is not null from pg_stat_activity where pid = {}",
+            client.pid
+        );
+        for (rows, written) in [(999, "f"), (1, "t")] {
+            client.copy_data("1\tone\n".repeat(rows).as_bytes()).await;
+            pg.sleep(10).await;
+            assert_eq!(pg.value(&xid), written, "{rows} more rows");
+        }
+        client.send_with(frontend::copy_done).await;
+        assert_eq!(code(&client.until_ready().await), None);
+        assert_eq!(pg.value("select count(*) from t"), "1000");
+    });
+}
+
+/// OB-11: what is no startup packet is only logged.
+#[test]
+fn a_startup_packet_of_an_impossible_length_is_answered_with_eof_alone() {
+    Pg::run(4, |pg| async move {
+        let mut link = pg.dial().await;
+        let mut said = Vec::new();
+        tokio::io::AsyncWriteExt::write_all(&mut link, b"X\0\0\0\x04")
+            .await
+            .unwrap();
+        tokio::io::AsyncReadExt::read_to_end(&mut link, &mut said)
+            .await
+            .unwrap();
+        assert_eq!(said, []);
+    });
+}
+
 /// OB-10
 #[test]
 fn a_pipeline_without_sync_is_active_and_notices_at_once() {

@@ -106,7 +106,7 @@ fn a_crash_cuts_every_session_off_and_keeps_what_was_durable() {
         assert_eq!(pg.server.census().sessions, []);
         let said = client.until_eof().await;
         assert!(
-            matches!(&said[..], [Said::Notice(text)] if text.starts_with("WARNING 57P02")),
+            matches!(&said[..], [Said::Notice(text)] if text.starts_with("WARNING 57P01")),
             "{said:?}"
         );
         assert_eq!(walsender.until_eof().await, []);

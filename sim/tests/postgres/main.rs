@@ -13,6 +13,7 @@ mod malformed;
 mod malformed_input;
 mod mirror;
 mod said;
+mod shutdown;
 mod slot_rules;
 mod slots;
 mod snapshots;

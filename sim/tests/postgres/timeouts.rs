@@ -296,6 +296,11 @@ fn an_ordinary_role_can_set_every_limit_in_its_options_and_no_unknown_or_forbidd
             client.value("show idle_in_transaction_session_timeout").await,
             "1min"
         );
+        // The kernel's own, without a unit.
+        assert_eq!(client.value("show tcp_keepalives_idle").await, "15");
+        assert_eq!(client.value("show tcp_user_timeout").await, "60000");
+        let mut plain = pg.connect().await;
+        assert_eq!(plain.value("show tcp_keepalives_idle").await, "7200");
         for (options, wanted) in [("-c nosuch=1", "42704"), ("-c log_statement=all", "42501")] {
             let said = pg.try_connect(&[("options", options)]).await.err().unwrap();
             assert_eq!(code(&said).as_deref(), Some(wanted));

@@ -18,10 +18,10 @@ use crate::postgres::waits::{Step, Wait};
 /// How much is produced between two looks at the socket, in bytes.
 const CHUNK: usize = 8192;
 
-/// How many rows a COPY IN holds back, and how many bytes of them, before it writes anything (`MAX_BUFFERED_TUPLES`,
-/// `MAX_BUFFERED_BYTES`): until then it has no xid, and no row of it is refused.
-const MANY_ROWS: usize = 1000;
-const MANY_BYTES: usize = 65_535;
+/// How many rows, or how many of their bytes, COPY FROM collects before it stores them (`MAX_BUFFERED_TUPLES`
+/// and `MAX_BUFFERED_BYTES`).
+const BUFFERED_ROWS: usize = 1000;
+const BUFFERED_BYTES: usize = 65_535;
 
 /// Runs the COPY of this text; answers its command tag.
 ///
@@ -108,16 +108,14 @@ async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> 
         .replies()
         .copy_in_response(format(&copy.format), target.columns().len());
     process.flush().await?;
-    let (mut count, mut rows, mut bytes) = (0, Vec::new(), 0);
+    let mut count = 0;
+    let mut pending = Pending::default();
     loop {
         match process.read_copy().await? {
-            Frontend::CopyData(data) => {
-                bytes += data.len();
-                rows.extend(decoder.feed(&data)?);
-            }
+            Frontend::CopyData(data) => pending.add(decoder.feed(&data)?, data.len()),
             Frontend::CopyDone => {
-                rows.extend(decoder.finish()?);
-                count += store(process, &mut target, rows).await?;
+                pending.add(decoder.finish()?, 0);
+                count += store(process, &mut target, &mut pending).await?;
                 return Ok(format!("COPY {count}"));
             }
             Frontend::CopyFail(reason) => {
@@ -127,16 +125,32 @@ async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> 
             // Flush and Sync: a client of the extended protocol sends them along.
             _ => continue,
         }
-        if rows.len() >= MANY_ROWS || bytes >= MANY_BYTES {
-            count += store(process, &mut target, std::mem::take(&mut rows)).await?;
-            bytes = 0;
-        } else if !rows.is_empty() {
-            process.copy_work().await?;
+        if pending.is_full() {
+            count += store(process, &mut target, &mut pending).await?;
         }
     }
 }
 
-async fn store(process: &mut Process, target: &mut CopyTarget, rows: Vec<Vec<Value>>) -> Step<u64> {
+/// Rows that have come and are not stored: until the first are, the transaction has no xid (OB-09).
+#[derive(Default)]
+struct Pending {
+    rows: Vec<Vec<Value>>,
+    bytes: usize,
+}
+
+impl Pending {
+    fn add(&mut self, rows: Vec<Vec<Value>>, bytes: usize) {
+        self.rows.extend(rows);
+        self.bytes += bytes;
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= BUFFERED_ROWS || self.bytes >= BUFFERED_BYTES
+    }
+}
+
+async fn store(process: &mut Process, target: &mut CopyTarget, pending: &mut Pending) -> Step<u64> {
+    let Pending { rows, .. } = std::mem::take(pending);
     if rows.is_empty() {
         return Ok(0);
     }

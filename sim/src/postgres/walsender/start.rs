@@ -35,7 +35,10 @@ pub async fn run(process: &mut Process, slot: &str, from: Lsn, options: &Options
     };
     process.client.replies().copy_both_response(Format::Text, 0);
     process.flush().await?;
-    Stream::new(process, slot, from, output).run().await?;
+    process.streaming = true;
+    let streamed = Stream::new(process, slot, from, output).run().await;
+    process.streaming = false;
+    streamed?;
     let mut state = process.state.borrow_mut();
     if state.slots.release(pid, false) {
         state.slots_changed();

@@ -191,10 +191,16 @@ impl<'a> Stream<'a> {
                 self.keep_alive_unconfirmed();
             }
             self.keep_alive_in_time(now)?;
+            let over = goal == Goal::Log && !grown && self.shuts_down();
             if let Poll::Ready(Err(_)) = self.process.client.poll_flush(cx) {
                 return Poll::Ready(Err(Stop::Exit(Exit::Silent)));
             }
             let unsent = self.process.client.unsent() > 0;
+            if over && !unsent {
+                self.process.client.replies().command_complete("COPY 0");
+                let _best_effort = self.process.client.poll_flush(cx);
+                return Poll::Ready(Err(Stop::Exit(Exit::Silent)));
+            }
             let reached = match goal {
                 Goal::Time(at) => now >= at,
                 Goal::Sent => !unsent,
@@ -212,6 +218,23 @@ impl<'a> Stream<'a> {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Whether the server shuts down and the client has acknowledged all; else it is asked for it (OB-109, 110).
+    fn shuts_down(&mut self) -> bool {
+        if !self.process.with(|backend| backend.signals.shutdown) {
+            return false;
+        }
+        let acknowledged = if self.flushed == Lsn::default() {
+            self.written
+        } else {
+            self.flushed
+        };
+        if acknowledged < self.sent && !self.pinged {
+            self.keep_alive(true);
+            self.pinged = true;
+        }
+        acknowledged >= self.sent
     }
 
     /// Takes all that the client has said; answers whether it said anything.
