@@ -87,11 +87,8 @@ fn first_packets() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Of sessions: unknown types, lengths, and what is wrong inside a message.
+/// Of sessions: unknown types, lengths, and what is wrong inside a message of the simple protocol.
 fn messages() -> Vec<(&'static str, Vec<u8>)> {
-    let parse = message(b'P', b"\0SELECT $1::int4\0\0\0");
-    let bind = |body: &[u8]| then_sync([parse.clone(), message(b'B', body)].concat());
-    let describe = |body: &[u8]| then_sync(message(b'D', body));
     vec![
         ("type ?", message(b'?', b"")),
         ("type 0", vec![0]),
@@ -121,6 +118,39 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         ("Sync with a body", message(b'S', b"x")),
         ("Flush with a body", then_sync(message(b'H', b"x"))),
         ("Terminate with a body", message(b'X', b"x")),
+        (
+            "COPY messages outside of a COPY",
+            [
+                message(b'd', b"x"),
+                message(b'c', b"x"),
+                message(b'f', b"x"),
+                message(b'Q', b"SELECT 1\0"),
+            ]
+            .concat(),
+        ),
+        (
+            "wrong messages behind an error",
+            [
+                message(b'D', b"Zx\0"),
+                message(b'P', b"x"),
+                message(b'Q', b""),
+                message(b'S', b""),
+            ]
+            .concat(),
+        ),
+        (
+            "an unknown type behind an error",
+            [message(b'D', b"Zx\0"), message(b'?', b"")].concat(),
+        ),
+    ]
+}
+
+/// Of sessions: what is wrong inside a message of the extended protocol.
+fn extended() -> Vec<(&'static str, Vec<u8>)> {
+    let parse = message(b'P', b"\0SELECT $1::int4\0\0\0");
+    let bind = |body: &[u8]| then_sync([parse.clone(), message(b'B', body)].concat());
+    let describe = |body: &[u8]| then_sync(message(b'D', body));
+    vec![
         ("Parse without anything", then_sync(message(b'P', b""))),
         (
             "Parse without its count",
@@ -174,30 +204,6 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         ("Execute without anything", then_sync(message(b'E', b""))),
         ("Execute without its count", then_sync(message(b'E', b"\0\0"))),
         ("Execute that goes on", then_sync(message(b'E', b"\0\0\0\0\0x"))),
-        (
-            "COPY messages outside of a COPY",
-            [
-                message(b'd', b"x"),
-                message(b'c', b"x"),
-                message(b'f', b"x"),
-                message(b'Q', b"SELECT 1\0"),
-            ]
-            .concat(),
-        ),
-        (
-            "wrong messages behind an error",
-            [
-                message(b'D', b"Zx\0"),
-                message(b'P', b"x"),
-                message(b'Q', b""),
-                message(b'S', b""),
-            ]
-            .concat(),
-        ),
-        (
-            "an unknown type behind an error",
-            [message(b'D', b"Zx\0"), message(b'?', b"")].concat(),
-        ),
     ]
 }
 
@@ -328,7 +334,9 @@ async fn answers(pg: &Pg) -> Checked<Vec<String>> {
     }
     for (place, cases) in [
         (Place::Session, messages()),
+        (Place::Session, extended()),
         (Place::Transaction, messages()),
+        (Place::Transaction, extended()),
         (Place::CopyIn, copies()),
         (Place::Walsender, walsenders()),
         (Place::Stream, streams()),

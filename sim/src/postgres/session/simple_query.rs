@@ -162,10 +162,8 @@ impl Session {
     /// What some statements change outside the state: socket options, prepared statements.
     pub fn after_utility(&mut self, process: &mut Process, command: &Command) {
         match command {
-            Command::Set { name, .. } | Command::Reset(Some(name)) => {
-                if name.starts_with("tcp_") {
-                    process.apply_socket_options();
-                }
+            Command::Set { name, .. } | Command::Reset(Some(name)) if name.starts_with("tcp_") => {
+                process.apply_socket_options();
             }
             Command::DeallocateAll => self.prepared.clear(),
             Command::Reset(None) | Command::Discard(_) => {

@@ -209,7 +209,7 @@ fn binary_row(bytes: &[u8], columns: &[Column]) -> Result<Option<(usize, Step)>,
         return Ok(Some((2, Step::End)));
     }
     if usize::try_from(count).ok() != Some(columns.len()) {
-        return Err(bad(&format!(
+        return Err(bad(format!(
             "row field count is {count}, expected {}",
             columns.len()
         )));
