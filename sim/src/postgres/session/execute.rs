@@ -141,7 +141,11 @@ pub fn execute(
         )
         .into());
     }
-    if writes(command).is_some() {
+    let rows = matches!(
+        command,
+        Command::Insert(_) | Command::Update(_) | Command::Delete(_)
+    );
+    if !rows && writes(command).is_some() {
         // Also what changes the catalog reads through a snapshot, and pins its xmin while it waits.
         state.statement_snapshot(pid);
     }
