@@ -193,6 +193,18 @@ impl Process {
         };
     }
 
+    /// Sends the notices that a statement left: they do not wait for what comes behind them.
+    ///
+    /// # Errors
+    /// With what interrupted the sending.
+    pub async fn send_notices(&mut self) -> Step<()> {
+        if self.with(|backend| backend.notices.is_empty()) {
+            return Ok(());
+        }
+        self.report_notices();
+        self.flush().await
+    }
+
     /// Appends the notices that statements left.
     pub fn report_notices(&mut self) {
         let notices = self.with(|backend| std::mem::take(&mut backend.notices));

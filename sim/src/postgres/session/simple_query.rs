@@ -125,14 +125,14 @@ impl Session {
         match process.run_statement(parsed, &Parameters::default()).await? {
             Done::Rows { columns, rows, tag } => {
                 describe(process, &columns, &Formats::text());
-                process.report_notices();
+                process.send_notices().await?;
                 send_rows(process, &columns, &rows, &Formats::text(), false).await?;
                 // A query that cancels or terminates its own session says so, and does not end well.
                 process.signals(true)?;
                 process.client.replies().command_complete(&tag);
             }
             Done::Tag(tag) => {
-                process.report_notices();
+                process.send_notices().await?;
                 self.after_utility(process, command);
                 process.client.replies().command_complete(&tag);
             }
