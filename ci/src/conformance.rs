@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum as _;
 use glob::Pattern;
 use indicatif::{ProgressBar, ProgressStyle};
 use leftover_scenarios::conformance::real::Real;
@@ -57,49 +56,63 @@ pub fn run(args: &Args) -> Exit {
     exit.worse(write_json(args, &report))
 }
 
-/// Asks them; a version that does not start is said, and the others are asked.
+/// Asks them, all at the same time: a real server is mostly waited for. A version that does not start is said, and
+/// the others are asked.
 fn ask(args: &Args, rows: &[&Row]) -> (Report, Exit) {
-    let worlds = match &args.world {
-        Some(world) => std::slice::from_ref(world),
-        None => World::value_variants(),
-    };
-    let mut report = Report::new(rows);
-    let mut exit = Exit::Clean;
-    let bar = bar(rows.len() as u64);
-    if worlds.contains(&World::Sim) {
-        report.add(
-            Asked::Simulator,
-            all(rows, &bar, |row| on_simulator(row, args.seeds)),
-        );
-    }
-    if worlds.contains(&World::Real) {
-        for major in &args.postgres {
-            bar.set_message(format!("starting Postgres {major}"));
-            let standings = match Real::start(*major) {
-                Ok(real) => all(rows, &bar, |row| on_real(row, &real)),
-                Err(problem) => {
-                    eprintln!("error: {problem}");
-                    exit = Exit::CouldNotRun;
-                    let missing = Standing::NotRun(format!("no Postgres {major} on this machine"));
-                    vec![missing; rows.len()]
-                }
-            };
-            report.add(Asked::Real(*major), standings);
-        }
-    }
+    let whom = whom(args);
+    let bar = bar((rows.len() * whom.len()) as u64);
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let ask = |asked: &Asked| {
+            let (asked, bar) = (*asked, &bar);
+            scope.spawn(move || ask_one(asked, args.seeds, rows, bar))
+        };
+        let asking: Vec<_> = whom.iter().map(ask).collect();
+        let joined = asking.into_iter().map(std::thread::ScopedJoinHandle::join);
+        joined
+            .map(|answer| answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
     bar.finish_and_clear();
+    let (mut report, mut exit) = (Report::new(rows), Exit::Clean);
+    for (asked, answer) in whom.into_iter().zip(answers) {
+        let standings = answer.unwrap_or_else(|problem| {
+            eprintln!("error: {problem}");
+            exit = Exit::CouldNotRun;
+            vec![Standing::NotRun(format!("no {asked} on this machine")); rows.len()]
+        });
+        report.add(asked, standings);
+    }
     (report, exit)
 }
 
-fn all(rows: &[&Row], bar: &ProgressBar, ask: impl Fn(&Row) -> Standing) -> Vec<Standing> {
-    bar.reset();
-    let one = |row: &&Row| {
-        bar.set_message(row.id);
-        let standing = ask(row);
-        bar.inc(1);
-        standing
+/// Whom to ask.
+fn whom(args: &Args) -> Vec<Asked> {
+    let real = args.postgres.iter().copied().map(Asked::Real);
+    match args.world {
+        Some(World::Sim) => vec![Asked::Simulator],
+        Some(World::Real) => real.collect(),
+        None => std::iter::once(Asked::Simulator).chain(real).collect(),
+    }
+}
+
+/// What one server shows of each row.
+fn ask_one(asked: Asked, seeds: u64, rows: &[&Row], bar: &ProgressBar) -> Result<Vec<Standing>, String> {
+    let all = |ask: &dyn Fn(&Row) -> Standing| {
+        let one = |row: &&Row| {
+            bar.set_message(format!("{} on {asked}", row.id));
+            let standing = ask(row);
+            bar.inc(1);
+            standing
+        };
+        rows.iter().map(one).collect()
     };
-    rows.iter().map(one).collect()
+    Ok(match asked {
+        Asked::Simulator => all(&|row| on_simulator(row, seeds)),
+        Asked::Real(major) => {
+            let real = Real::start(major)?;
+            all(&|row| on_real(row, &real))
+        }
+    })
 }
 
 /// A progress bar over so many rows.

@@ -6,7 +6,7 @@ pub enum Exit {
     /// 0: nothing was left behind, or the answer was given.
     Clean,
     /// 1: something was left behind, a planted bug was not caught, a case showed another verdict than it says,
-    /// or a run was not the same twice.
+    /// a run was not the same twice, or a server does something else than a row of the behaviours says.
     LeftBehind,
     /// 2: the command line, a URL or a name is wrong. Nothing was done.
     Usage,

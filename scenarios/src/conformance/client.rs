@@ -32,6 +32,9 @@ impl Leave {
     pub const CLOSED: [Leave; 3] = [Leave::Terminate, Leave::Fin, Leave::Rst];
 }
 
+/// What AuthenticationCleartextPassword is called on the wire.
+const CLEARTEXT_PASSWORD: u32 = 3;
+
 /// What AuthenticationSASL and its followers are called on the wire.
 mod sasl {
     pub const START: u32 = 10;
@@ -76,6 +79,11 @@ impl Client {
         loop {
             let next = self.next().await;
             match &next {
+                Said::Authentication(CLEARTEXT_PASSWORD, _) => {
+                    let password = login.password.as_deref().unwrap_or_default();
+                    self.send_with(|out| frontend::password_message(password.as_bytes(), out))
+                        .await?;
+                }
                 Said::Authentication(sasl::START, _) => {
                     let password = login.password.as_deref().unwrap_or_default();
                     let started = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
@@ -171,7 +179,7 @@ impl Client {
             match Said::parse(&mut self.input) {
                 Ok(Some(said)) => return said,
                 Ok(None) => {}
-                Err(problem) => panic!("the server does not speak the protocol: {problem}"),
+                Err(problem) => return Said::Garbled(problem),
             }
             let Client { link, input, .. } = self;
             let Some(link) = link else { return Said::Eof };

@@ -241,6 +241,11 @@ impl Pg {
         }
     }
 
+    /// How long a state may take to come that a row needs and does not claim: a busy machine gets more time.
+    pub fn patience(&self) -> Duration {
+        self.at_once() * 10
+    }
+
     /// Waits until a query's value, through the observer, is this.
     ///
     /// # Errors

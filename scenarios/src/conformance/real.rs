@@ -74,7 +74,7 @@ impl Real {
         steps: impl for<'a> Fn(&'a Pg) -> LocalBoxFuture<'a, Checked<T>>,
     ) -> Checked<Vec<T>> {
         self.runtime.block_on(async {
-            self.refresh()
+            self.as_new()
                 .await
                 .map_err(|error| Problem::CannotRun(error.to_string()))?;
             let server = Served {
@@ -93,7 +93,19 @@ impl Real {
         })
     }
 
-    /// Makes the servers as new, their configuration too.
+    /// Makes the servers as new, also when a row has left the one that it was about stopped or stopping.
+    async fn as_new(&self) -> Result<(), WorldError> {
+        let Err(problem) = self.refresh().await else {
+            return Ok(());
+        };
+        if self.world.stop(ASKED, Shutdown::Immediate).await.is_err() {
+            return Err(problem);
+        }
+        self.world.start_again(ASKED).await?;
+        self.refresh().await
+    }
+
+    /// Makes servers that serve as new, their configuration too.
     async fn refresh(&self) -> Result<(), WorldError> {
         let changed = "SELECT name FROM pg_settings WHERE sourcefile LIKE '%postgresql.auto.conf'";
         if !self.world.admin_sql(ASKED, changed).await?.is_empty() {

@@ -63,6 +63,8 @@ pub enum Said {
     Eof,
     /// The server's RST, or our own kernel's word that the connection is lost.
     Reset,
+    /// What is no message, and why: nothing after it can be understood.
+    Garbled(String),
 }
 
 impl Said {
@@ -91,7 +93,7 @@ impl Said {
 
     /// Whether nothing can follow.
     pub fn is_end(&self) -> bool {
-        matches!(self, Said::Eof | Said::Reset)
+        matches!(self, Said::Eof | Said::Reset | Said::Garbled(_))
     }
 }
 

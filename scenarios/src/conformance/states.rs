@@ -110,6 +110,13 @@ impl State {
     /// # Errors
     /// When the server does not come to it.
     pub async fn enter(self, pg: &Pg, options: &str) -> Checked<Scene> {
+        // Before there is a connection whose limits run.
+        let slot = match self {
+            State::Streaming | State::BlockedStream => {
+                Some(streamable(pg, self == State::BlockedStream).await?)
+            }
+            _ => None,
+        };
         let mut scene = Scene {
             state: self,
             client: if self.is_walsender() {
@@ -117,7 +124,7 @@ impl State {
             } else {
                 pg.connect_set(options).await?
             },
-            slot: None,
+            slot,
             doing: self.doing(pg).to_owned(),
             blocker: None,
         };
@@ -155,13 +162,9 @@ impl State {
             }
             State::CreateWaits => scene.wait_for_transaction(pg).await?,
             State::DropWaits => scene.wait_for_slot(pg).await?,
-            State::Streaming => scene.stream(pg).await?,
-            State::BlockedStream => {
-                scene.stream(pg).await?;
-                scene.flood(pg).await?;
-            }
+            State::Streaming | State::BlockedStream => scene.stream().await?,
         }
-        pg.until_doing(scene.client.pid, &scene.doing)
+        pg.until_doing_within(scene.client.pid, &scene.doing, pg.patience())
             .await
             .map_err(|problem| Problem::differs(format!("{self:?}: {problem}")))?;
         Ok(scene)
@@ -202,17 +205,6 @@ impl State {
 }
 
 impl Scene {
-    /// Commits what fills the stream. On a busy 17 a walsender was once seen asleep although there was more log; the
-    /// next commit wakes it.
-    async fn flood(&mut self, pg: &Pg) -> Checked {
-        let insert = format!("INSERT INTO streamed {}", flood(pg));
-        pg.setup(&insert).await?;
-        if pg.until_doing(self.client.pid, &self.doing).await.is_err() {
-            pg.setup(&insert).await?;
-        }
-        Ok(())
-    }
-
     async fn wait_for_lock(&mut self, pg: &Pg) -> Checked {
         let table = pg.new_name("locked");
         let mut blocker = pg.connect().await?;
@@ -252,22 +244,33 @@ impl Scene {
         Ok(())
     }
 
-    /// Streams the table `streamed` from a new permanent slot.
-    async fn stream(&mut self, pg: &Pg) -> Checked {
-        let there = "SELECT count(*) FROM pg_publication WHERE pubname = 'p'";
-        if pg.value(there).await? == "0" {
-            pg.setup("CREATE TABLE streamed (a text); CREATE PUBLICATION p FOR TABLE streamed")
-                .await?;
-        }
-        let slot = pg.new_name("s");
-        let create = format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput NOEXPORT_SNAPSHOT");
-        self.client.rows(&create).await?;
-        self.client.send(&start_replication(&slot)).await?;
+    /// Streams from its slot.
+    async fn stream(&mut self) -> Checked {
+        let slot = self.slot.as_deref().unwrap_or_default();
+        self.client.send(&start_replication(slot)).await?;
         let answer = self.client.next().await;
         ensure_eq!(answer, Said::CopyBoth, "START_REPLICATION");
-        self.slot = Some(slot);
         Ok(())
     }
+}
+
+/// A slot for the table `streamed`; `full`, it has more to stream than a connection holds.
+async fn streamable(pg: &Pg, full: bool) -> Checked<String> {
+    let there = "SELECT count(*) FROM pg_publication WHERE pubname = 'p'";
+    if pg.value(there).await? == "0" {
+        pg.setup("CREATE TABLE streamed (a text); CREATE PUBLICATION p FOR TABLE streamed")
+            .await?;
+    }
+    let slot = pg.new_name("s");
+    let mut creator = pg.connect().await?;
+    let create = format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')");
+    creator.rows(&create).await?;
+    if full {
+        let insert = format!("INSERT INTO streamed {}", flood(pg));
+        creator.rows(&insert).await?;
+    }
+    creator.close().await?;
+    Ok(slot)
 }
 
 /// The table of those who write.
@@ -278,19 +281,19 @@ pub fn sleep(time: Duration) -> String {
     format!("SELECT pg_sleep({})", time.as_secs_f64())
 }
 
-/// A statement that computes so long.
+/// A statement that computes so long: it looks at the clock for each row of a series that is not stored anywhere.
 pub fn cpu(time: Duration) -> String {
     format!(
-        "WITH RECURSIVE busy (at) AS (SELECT clock_timestamp() UNION ALL SELECT clock_timestamp() FROM busy \
-         WHERE at < statement_timestamp() + interval '{} ms') SELECT count(*) FROM busy",
+        "SELECT n FROM (SELECT generate_series(1, 2000000000) AS n) AS series \
+         WHERE clock_timestamp() >= statement_timestamp() + interval '{} ms' LIMIT 1",
         time.as_millis()
     )
 }
 
 /// A query whose rows fill a connection that nobody reads, many times over.
-fn flood(pg: &Pg) -> String {
+pub fn flood(pg: &Pg) -> String {
     // A real kernel gives a loopback connection up to 10 MB of buffers; the simulated one has 320 kB.
-    let rows = if pg.server().simulated() { 2_000 } else { 40_000 };
+    let rows = if pg.server().simulated() { 2_000 } else { 20_000 };
     format!("SELECT repeat('x', {ROW_BYTES}) FROM generate_series(1, {rows})")
 }
 

@@ -74,8 +74,10 @@ impl State {
             active_pid: slot.active_pid,
             confirmed_flush_lsn: slot.confirmed_flush.map(|lsn| lsn.to_string()),
             catalog_xmin_age: slot.catalog_xmin.map(|xmin| self.log.next() - xmin),
-            retained_wal_bytes: Some(self.wal_end().0.saturating_sub(slot.restart_lsn.0)),
-            wal_status: Some("reserved".to_owned()),
+            retained_wal_bytes: slot
+                .restart_lsn
+                .map(|from| self.wal_end().0.saturating_sub(from.0)),
+            wal_status: Some(slot.wal_status().to_owned()),
         }
     }
 

@@ -13,6 +13,7 @@ pub mod backend_row;
 pub mod backends;
 pub mod catalog;
 pub mod census;
+pub mod checkpoint;
 pub mod control;
 pub mod ddl;
 pub mod functions;

@@ -20,18 +20,20 @@ pub fn malformed(error: &ProtocolError) -> PgError {
 
 impl Process {
     /// Sends what was said. A blocked write notices RST, a termination, `client_connection_check_interval`, and
-    /// a cancel only when the kernel's buffers have slack: that is drawn (OB-41, 72, 73).
+    /// a cancel only when the kernel's buffers have slack: that is drawn (OB-41, 72, 73). Without slack the cancel
+    /// takes effect once the client reads.
     ///
     /// # Errors
     /// With what interrupted it.
     pub async fn flush(&mut self) -> Step<()> {
         let mut blocked = false;
+        let mut unsaid = Ok(());
         let result = poll_fn(|cx| {
             loop {
                 match self.client.poll_flush(cx) {
                     Poll::Ready(Ok(())) => {
                         self.slack = None;
-                        return Poll::Ready(Ok(()));
+                        return Poll::Ready(std::mem::replace(&mut unsaid, Ok(())));
                     }
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::Exit(Exit::Silent))),
                     Poll::Pending if self.slack == Some(true) => return Poll::Ready(Ok(())),
@@ -43,8 +45,10 @@ impl Process {
                     self.with(|backend| backend.activity.wait = Some(WaitEvent::ClientWrite));
                 }
                 self.listen(cx);
-                if let Err(stop) = self.blocked_write() {
-                    return Poll::Ready(Err(stop));
+                match self.blocked_write() {
+                    Err(interrupt @ Stop::Error(_)) if self.slack == Some(false) => unsaid = Err(interrupt),
+                    Err(stop) => return Poll::Ready(Err(stop)),
+                    Ok(()) => {}
                 }
                 let deadlines = [self.timers.check_client, self.timers.statement];
                 if self.timers.poll_earliest(cx, &deadlines).is_pending() {
@@ -70,11 +74,9 @@ impl Process {
         };
         let interrupt = interrupt.and_then(|()| if running { self.due() } else { Ok(()) });
         if let Err(Stop::Error(_)) = &interrupt {
+            // Without slack packets are lost in mid-flow: the error finds no room either, until the client reads.
             let chooser = &self.chooser;
-            if !*self.slack.get_or_insert_with(|| chooser.chance(1, 2)) {
-                // Packets are lost in mid-flow: the error finds no room either, until the client reads.
-                return Ok(());
-            }
+            self.slack.get_or_insert_with(|| chooser.chance(1, 2));
         }
         interrupt
     }

@@ -36,14 +36,26 @@ pub struct Slot {
     pub active_pid: Option<i32>,
     /// The oldest transaction whose catalog rows it needs.
     pub catalog_xmin: Option<Xid>,
-    /// From where the log is kept.
-    pub restart_lsn: Lsn,
+    /// From where the log is kept; none once that was too much: the slot is lost (OB-114).
+    pub restart_lsn: Option<Lsn>,
+    /// Where the log has a record of running transactions that no confirmation has passed yet.
+    pub running_transactions: Option<Lsn>,
     /// Up to where its client has confirmed; none while it is being created.
     pub confirmed_flush: Option<Lsn>,
     /// What of that is on disk: a crash goes back to it (OB-101).
     pub saved: Option<Lsn>,
     /// When it was last saved.
     pub saved_at: Instant,
+}
+
+impl Slot {
+    /// `pg_replication_slots.wal_status`.
+    pub fn wal_status(&self) -> &'static str {
+        match self.restart_lsn {
+            Some(_) => "reserved",
+            None => "lost",
+        }
+    }
 }
 
 /// All slots, by name.
@@ -123,6 +135,11 @@ impl Slots {
     /// All slots by name.
     pub fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.slots.values()
+    }
+
+    /// The same, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.slots.values_mut()
     }
 
     /// Takes the slot from `pid`: ephemeral and, with `temporary`, temporary ones vanish, others become

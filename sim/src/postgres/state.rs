@@ -159,13 +159,16 @@ impl State {
         Lsn(self.wal)
     }
 
+    /// A server-wide setting, as it rests.
+    pub fn setting(&self, id: Id) -> &str {
+        self.settings
+            .get(&id)
+            .map_or(id.definition().default, |value| value)
+    }
+
     /// A server-wide number.
     pub fn limit(&self, id: Id) -> usize {
-        let value = self
-            .settings
-            .get(&id)
-            .map_or(id.definition().default, |value| value);
-        value.parse().unwrap_or(0)
+        self.setting(id).parse().unwrap_or(0)
     }
 
     /// The backend of this pid.

@@ -87,6 +87,25 @@ impl<K: Ord + Clone, T> Versioned<K, T> {
         }
     }
 
+    /// Removes the versions that nobody can need any more; returns how many went and how many dead ones stay.
+    pub fn vacuum(&mut self, log: &TransactionLog, horizon: Xid) -> (u64, u64) {
+        let (mut gone, mut kept) = (0, 0);
+        for versions in self.entries.values_mut() {
+            versions.retain(|version| {
+                let ended = version.xmax != INVALID_XID && log.committed(version.xmax);
+                let stays = match log.top(version.xmin) {
+                    None => false,
+                    Some(_) => !ended || log.top(version.xmax).is_none_or(|top| top >= horizon),
+                };
+                gone += u64::from(!stays);
+                kept += u64::from(stays && ended);
+                stays
+            });
+        }
+        self.entries.retain(|_, versions| !versions.is_empty());
+        (gone, kept)
+    }
+
     /// A transaction other than `own` that is making or unmaking an entry like this right now.
     pub fn changing_where(
         &self,

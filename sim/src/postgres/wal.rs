@@ -174,7 +174,7 @@ impl State {
             };
             self.changes.committed.push_back(Rc::new(committed));
         }
-        let kept = self.slots.iter().map(|slot| slot.restart_lsn).min();
+        let kept = self.slots.iter().filter_map(|slot| slot.restart_lsn).min();
         let kept = kept.unwrap_or_else(|| self.wal_end());
         while self
             .changes
@@ -209,8 +209,11 @@ impl State {
         if slot.confirmed_flush.is_none_or(|known| known < lsn) {
             slot.confirmed_flush = Some(lsn);
         }
-        if now.saturating_sub(slot.saved_at) >= RUNNING_TRANSACTIONS {
-            slot.restart_lsn = slot.restart_lsn.max(changes.needed(lsn).min(end));
+        let passed = slot.running_transactions.is_some_and(|record| record <= lsn);
+        if passed || now.saturating_sub(slot.saved_at) >= RUNNING_TRANSACTIONS {
+            let needed = changes.needed(lsn).min(end);
+            slot.restart_lsn = slot.restart_lsn.map(|known| known.max(needed));
+            slot.running_transactions = None;
             slot.catalog_xmin = slot.catalog_xmin.max(Some(log.oldest_running()));
             slot.saved = slot.confirmed_flush;
             slot.saved_at = now;

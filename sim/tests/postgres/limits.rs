@@ -60,6 +60,19 @@ fn places_are_counted_for_sessions_and_walsenders_apart() {
 }
 
 #[test]
+fn a_roles_limit_is_set_and_taken_back() {
+    Pg::run(5, |pg| async move {
+        pg.sql("alter role mirror connection limit 1");
+        let _one = pg.connect().await;
+        let refused = pg.try_connect(&[]).await.err().unwrap();
+        let wanted = "too many connections for role \"mirror\"";
+        assert_eq!(error(&refused), Some(("53300".to_owned(), wanted.to_owned())));
+        pg.sql("alter role mirror connection limit -1 nocreatedb");
+        pg.connect().await;
+    });
+}
+
+#[test]
 fn a_role_or_database_that_is_not_there_is_refused() {
     Pg::run(2, |pg| async move {
         for (parameters, wanted, text) in [

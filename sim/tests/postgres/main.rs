@@ -6,6 +6,7 @@
 mod client;
 
 mod cancel;
+mod checkpoint;
 mod connector;
 mod leaving;
 mod limits;

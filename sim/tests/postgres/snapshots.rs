@@ -148,6 +148,13 @@ fn vacuum_cannot_remove_what_a_snapshot_holder_may_need_and_slots_alone_do_not_h
                 matches!(holder, "exported" | "importer"),
                 "{holder}: {said:?}"
             );
+            pg.sql("create table d (a int)");
+            pg.sql("drop table d");
+            let said = admin.query("vacuum verbose pg_class").await;
+            let kept = said.iter().any(
+                |said| matches!(said, super::client::Said::Notice(text) if !text.contains(" 0 are dead")),
+            );
+            assert_eq!(kept, holder != "none", "{holder}: {said:?}");
         });
     }
 }
@@ -212,5 +219,27 @@ fn truncate_empties_a_table_for_older_snapshots_without_an_error() {
         pg.sql("truncate t; drop table d; ");
         assert_eq!(old.value("select count(*) from t").await, "0");
         old.fails("select * from d", "42P01").await;
+    });
+    Pg::run(8, |pg| async move {
+        pg.sql("create table t (a int primary key, b varchar(3) default 'x'); grant all on t to mirror; insert into t values (1)");
+        let mut old = pg.connect().await;
+        old.rows("begin isolation level repeatable read").await;
+        old.rows("select 1").await;
+        pg.sql("alter table t add column c int default 5");
+        pg.sql("alter table t alter column a type bigint, alter column b type text");
+        assert_eq!(old.value("select count(*) from t").await, "0");
+        pg.sql("insert into t values (5000000000, 'a long one')");
+        let rows = pg.value("select string_agg(a || ' ' || b || ' ' || c, ',' order by a) from t");
+        assert_eq!(rows, "1 x 5,5000000000 a long one 5");
+        assert!(
+            pg.try_sql("insert into t values (1)")
+                .unwrap_err()
+                .contains("duplicate key")
+        );
+        assert!(
+            pg.try_sql("alter table t alter column b type int")
+                .unwrap_err()
+                .contains("cannot be cast automatically to type integer")
+        );
     });
 }

@@ -53,6 +53,8 @@ fn a_slot_that_is_streamed_is_refused_to_everyone_else() {
             &*start("0/0"),
             "DROP_REPLICATION_SLOT s",
             "select pg_drop_replication_slot('s')",
+            "select pg_replication_slot_advance('s', pg_current_wal_lsn())",
+            "select pg_logical_slot_peek_changes('s', null, null)",
         ] {
             assert_eq!(other.fails(command, "55006").await, wanted, "{command}");
         }
@@ -68,6 +70,19 @@ fn a_slot_that_is_streamed_is_refused_to_everyone_else() {
         pg.sleep(100).await;
         elsewhere.fails(&start("0/0"), "55000").await;
         assert!(!active(&pg));
+        let advanced = pg.value("select pg_replication_slot_advance('s', pg_current_wal_lsn())");
+        let end = pg.value("select pg_current_wal_lsn()");
+        assert_eq!(advanced, format!("(s,{end})"));
+        assert_eq!(
+            super::stream::confirmed(&pg),
+            end.parse::<leftover_core::connection::Lsn>().unwrap().0
+        );
+        let back = "select pg_replication_slot_advance('s', '0/1')";
+        assert!(
+            pg.try_sql(back)
+                .unwrap_err()
+                .contains("cannot advance replication slot")
+        );
     });
 }
 

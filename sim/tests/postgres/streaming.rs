@@ -185,21 +185,33 @@ fn a_terminated_stream_that_is_blocked_is_gone_or_stuck_with_its_last_words() {
     assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), wanted);
 }
 
-/// OB-87
+/// OB-87: who was cancelled is idle, or stuck with its error: until a termination makes it try again, or for good.
 #[test]
-fn a_cancel_of_a_blocked_stream_works_and_a_termination_after_it_too() {
-    for seed in 0..10 {
-        Pg::run(seed, |pg| async move {
+fn a_cancel_of_a_blocked_stream_works_or_makes_it_deaf_until_its_client_reads() {
+    let mut outcomes = BTreeSet::new();
+    for seed in 0..60 {
+        outcomes.insert(Pg::run(seed, |pg| async move {
             publish(&pg).await;
-            let client = blocked(&pg, "").await;
+            let mut client = blocked(&pg, "-c wal_sender_timeout=0").await;
             pg.cancel(client.pid, client.secret).await;
             pg.sleep(20).await;
-            assert_eq!(pg.doing(client.pid), "idle Client/ClientRead");
-            assert!(!active(&pg));
+            let idle = pg.doing(client.pid) == "idle Client/ClientRead";
+            assert_eq!(active(&pg), !idle);
             pg.sql(&format!("select pg_terminate_backend({})", client.pid));
-            at_once(&pg, &client, "terminated").await;
-        });
+            if pg.gone_within(client.pid, AT_ONCE).await.is_some() {
+                assert!(!active(&pg));
+                return if idle { "idle" } else { "stuck until terminated" };
+            }
+            pg.sleep(1000).await;
+            assert_eq!(pg.doing(client.pid), "active Client/ClientWrite");
+            assert!(active(&pg));
+            assert_eq!(code(&client.until_eof().await).as_deref(), Some("57014"));
+            at_once(&pg, &client, "read").await;
+            "stuck for good"
+        }));
     }
+    let wanted = ["idle", "stuck for good", "stuck until terminated"];
+    assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), wanted);
 }
 
 /// OB-89, 91

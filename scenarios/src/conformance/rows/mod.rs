@@ -5,12 +5,30 @@ use std::time::Duration;
 
 use super::row::Row;
 
+mod cancel;
 mod client_check;
 mod dead_peers;
+mod drop;
+mod fixture;
 mod in_flight;
 mod leaving;
 mod leaving_replication;
+mod library;
+mod limits;
+mod matrix;
 mod release;
+mod restart;
+mod shutdown;
+mod slot_limits;
+mod slot_rules;
+mod slots;
+mod snapshots;
+mod stream;
+mod stream_ends;
+mod stream_positions;
+mod streaming;
+mod tables;
+mod terminate;
 mod timeouts;
 mod wal_sender;
 
@@ -23,12 +41,35 @@ pub fn rows() -> Vec<&'static Row> {
         in_flight::ROWS,
         client_check::ROWS,
         dead_peers::ROWS,
+        matrix::ROWS,
         timeouts::ROWS,
         wal_sender::ROWS,
+        slots::ROWS,
+        slot_limits::ROWS,
+        slot_rules::ROWS,
+        snapshots::ROWS,
+        cancel::ROWS,
+        drop::ROWS,
+        terminate::ROWS,
+        streaming::ROWS,
+        stream_positions::ROWS,
+        restart::ROWS,
+        stream_ends::ROWS,
+        tables::ROWS,
+        shutdown::ROWS,
+        limits::ROWS,
+        library::ROWS,
     ];
     let mut rows: Vec<&Row> = themes.into_iter().flatten().collect();
-    rows.sort_by_key(|row| row.id);
+    rows.sort_by_key(|row| number(row.id));
     rows
+}
+
+/// `OB-62b` stands between `OB-62` and `OB-63`, and what has no number behind all.
+fn number(id: &str) -> (u32, &str) {
+    let id = id.trim_start_matches("OB-");
+    let (number, letter) = id.split_at(id.find(|c: char| !c.is_ascii_digit()).unwrap_or(id.len()));
+    (number.parse().unwrap_or(u32::MAX), letter)
 }
 
 /// Keepalive settings, and when they find a peer dead that goes silent.

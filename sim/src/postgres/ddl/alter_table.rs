@@ -10,6 +10,7 @@ use sqlparser::ast::{
 use super::columns::{define, literal};
 use super::create_table::{add_constraint, check_free};
 use super::indexes::{self, NewIndex};
+use super::rewrite;
 use super::{Answer, notice, tag};
 use crate::postgres::catalog::relation::{ColumnSource, Relation, ReplicaIdentity};
 use crate::postgres::locks::LockMode;
@@ -202,6 +203,11 @@ fn alter_column(
         AlterColumnOperation::SetDefault { value } => {
             relation.columns[position].source = ColumnSource::Default(Arc::new(value.clone()));
         }
+        AlterColumnOperation::SetDataType {
+            data_type,
+            using: None,
+            ..
+        } => rewrite::change_type(state, pid, relation, position, data_type)?,
         AlterColumnOperation::DropDefault => relation.columns[position].source = ColumnSource::Nothing,
         other => return Err(PgError::unsupported(format!("ALTER COLUMN … {other}"))),
     }

@@ -7,6 +7,7 @@ mod drop;
 mod indexes;
 mod partitions;
 mod publications;
+mod rewrite;
 mod server;
 mod vacuum;
 
@@ -61,7 +62,10 @@ pub fn run(state: &mut State, pid: i32, command: &Command) -> Option<Answer> {
         Command::AlterPublication { name, change } => publications::alter(state, pid, name, change),
         Command::DropPublication { if_exists, names } => publications::drop(state, pid, *if_exists, names),
         Command::Vacuum { tables, .. } => vacuum::run(state, pid, tables),
-        Command::Checkpoint => tag("CHECKPOINT"),
+        Command::Checkpoint => {
+            state.checkpoint();
+            tag("CHECKPOINT")
+        }
         Command::CreateDatabase { name, options } => server::create_database(state, pid, name, options),
         Command::DropDatabase {
             name,

@@ -151,7 +151,10 @@ fn role_options(role: &mut Role, options: &[String]) -> Result<(), PgError> {
             }
             "CONNECTION" => {
                 role.connection_limit = number(options, "limit").unwrap_or(-1);
-                words.by_ref().take(2).for_each(drop);
+                // LIMIT, and a number that may have a sign.
+                if words.by_ref().nth(1).is_some_and(|sign| sign == "-") {
+                    words.next();
+                }
             }
             "IN" => {
                 words.next();

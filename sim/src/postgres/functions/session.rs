@@ -86,6 +86,11 @@ pub fn pg_current_wal_lsn(call: &mut Call<'_>) -> Answer {
     Ok(Value::Lsn(call.state.wal_end().0))
 }
 
+/// `pg_switch_wal()`.
+pub fn pg_switch_wal(call: &mut Call<'_>) -> Answer {
+    Ok(Value::Lsn(call.state.switch_wal().0))
+}
+
 /// `pg_wal_lsn_diff(pg_lsn, pg_lsn)`.
 pub fn pg_wal_lsn_diff(call: &mut Call<'_>) -> Answer {
     let lsn = |value: Option<&Value>| match value {

@@ -1,6 +1,9 @@
 //! Replication slots from SQL.
 
+use leftover_core::connection::Lsn;
+
 use super::{Answer, Call, Pending};
+use crate::postgres::slots::active;
 use crate::postgres::sql::error::PgError;
 use crate::postgres::sql::host::Interrupt;
 use crate::postgres::sql::value::{Type, Value};
@@ -67,4 +70,37 @@ pub fn drop(call: &mut Call<'_>) -> Answer {
     };
     drop_slot::drop_now(call.state, call.pid, &name)?;
     Ok(Value::from(""))
+}
+
+/// The slot that the first argument names, which nobody else may hold.
+fn free(call: &mut Call<'_>) -> Result<String, PgError> {
+    require_replication(call.state, call.pid)?;
+    let name = call.text(0).unwrap_or_default().to_owned();
+    match call.state.slots.get(&name)?.active_pid {
+        Some(owner) if owner != call.pid => Err(active(&name, owner)),
+        _ => Ok(name),
+    }
+}
+
+/// `pg_replication_slot_advance(name, lsn)`: what was confirmed moves up to it, and not beyond the log.
+pub fn advance(call: &mut Call<'_>) -> Answer {
+    let name = free(call)?;
+    let Some(Value::Lsn(to)) = call.arguments.get(1) else {
+        return Ok(Value::Null);
+    };
+    let to = Lsn(*to).min(call.state.wal_end());
+    let confirmed = call.state.slots.get(&name)?.confirmed_flush.unwrap_or_default();
+    if to < confirmed {
+        let message = format!("cannot advance replication slot to {to}, minimum is {confirmed}");
+        return Err(PgError::new("55000", message).into());
+    }
+    call.state.confirm(&name, to);
+    let row = [(Type::Name, name.into()), (Type::Lsn, Value::Lsn(to.0))];
+    Ok(Value::Record(row.into()))
+}
+
+/// The functions that decode into rows: not here, but a slot that is held is refused as ever (OB-77).
+pub fn decode(call: &mut Call<'_>) -> Answer {
+    free(call)?;
+    Err(PgError::unsupported(call.name).into())
 }

@@ -4,6 +4,7 @@ use leftover_core::connection::Lsn;
 
 use super::pgoutput::PgOutput;
 use super::stream::Stream;
+use crate::postgres::checkpoint::lost;
 use crate::postgres::process::Process;
 use crate::postgres::protocol::Format;
 use crate::postgres::slots::active;
@@ -68,6 +69,9 @@ fn acquire(state: &mut State, pid: i32, name: &str) -> Result<Lsn, PgError> {
             "streaming with the output plugin {}",
             slot.plugin
         )));
+    }
+    if slot.restart_lsn.is_none() {
+        return Err(lost(name));
     }
     let confirmed = slot.confirmed_flush.unwrap_or_default();
     if let Some(slot) = state.slots.get_mut(name) {

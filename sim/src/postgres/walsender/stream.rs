@@ -170,11 +170,7 @@ impl<'a> Stream<'a> {
         let blocked = self.process.client.unsent() > 0;
         match result {
             Err(Stop::Exit(Exit::Fatal(error))) if blocked => Err(self.last_words(error).await),
-            Err(Stop::Error(error)) => {
-                // The session goes on, and what is unsent goes out with it (OB-87).
-                self.process.slack = blocked.then_some(true);
-                Err(Stop::Error(error))
-            }
+            Err(Stop::Error(error)) if blocked => Err(self.error(error).await),
             other => other,
         }
     }
@@ -308,31 +304,53 @@ impl<'a> Stream<'a> {
         });
     }
 
+    /// An error behind data that finds no room. With slack in the kernel's buffers the session goes on, and what is
+    /// unsent goes out with it. With little slack the backend is stuck with it, and with its slot, until a termination
+    /// makes it try again; with none no termination helps either: only its client's reading, or the connection's end
+    /// (OB-87).
+    async fn error(&mut self, error: PgError) -> Stop {
+        let stuck = if self.process.chooser.chance(8, 10) {
+            None
+        } else if self.process.chooser.chance(1, 2) {
+            let asked = self.process.with(|backend| backend.signals.terminations);
+            self.stuck(asked).await
+        } else {
+            self.stuck(u32::MAX).await
+        };
+        self.process.slack = Some(true);
+        stuck.map_or(Stop::Error(error), Stop::Exit)
+    }
+
     /// A FATAL error behind data that finds no room: either the kernel's buffers have slack, or the backend is stuck with
     /// it until the client reads, the connection dies, or a second termination comes; no timer looks any more (OB-86).
     async fn last_words(&mut self, error: PgError) -> Stop {
         if self.process.chooser.chance(1, 2) {
             return Stop::Exit(Exit::Fatal(error));
         }
-        let asked = self.process.with(|backend| {
-            backend.activity.wait = Some(WaitEvent::ClientWrite);
-            backend.signals.terminations
-        });
+        let asked = self.process.with(|backend| backend.signals.terminations);
         self.process.report(&error);
+        Stop::Exit(self.stuck(asked).await.unwrap_or(Exit::Silent))
+    }
+
+    /// Waits until what is unsent is sent, or the backend was asked to terminate more often than that; how it ends
+    /// meanwhile.
+    async fn stuck(&mut self, terminations: u32) -> Option<Exit> {
         let process = &mut *self.process;
+        process.with(|backend| backend.activity.wait = Some(WaitEvent::ClientWrite));
         let exit = poll_fn(|cx| {
             process.listen(cx);
             let signals = process.with(|backend| backend.signals);
             if signals.crash {
-                return Poll::Ready(Exit::Crash);
+                return Poll::Ready(Some(Exit::Crash));
             }
-            if signals.terminations > asked {
-                return Poll::Ready(Exit::Silent);
+            if signals.terminations > terminations {
+                return Poll::Ready(None);
             }
-            process.client.poll_flush(cx).map(|_| Exit::Silent)
+            let sent = process.client.poll_flush(cx);
+            sent.map(|sent| sent.is_err().then_some(Exit::Silent))
         })
         .await;
-        self.process.with(|backend| backend.activity.wait = None);
-        Stop::Exit(exit)
+        process.with(|backend| backend.activity.wait = None);
+        exit
     }
 }

@@ -162,9 +162,9 @@ pub fn pg_replication_slots(state: &State, _pid: i32, table: &mut Table) {
             // While it is created with a snapshot a slot has an xmin of its own, which is gone at the end.
             NULL,
             xid(slot.catalog_xmin),
-            Value::Lsn(slot.restart_lsn.0),
+            slot.restart_lsn.map_or(NULL, |lsn| Value::Lsn(lsn.0)),
             slot.confirmed_flush.map_or(NULL, |lsn| Value::Lsn(lsn.0)),
-            "reserved".into(),
+            slot.wal_status().into(),
             NULL,
             false.into(),
         ]);
