@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::{Cell, Table, presets::UTF8_FULL_CONDENSED};
 use leftover_harness::explore::tally::Tally;
 use leftover_harness::explore::{Explorer, Stage};
 use leftover_harness::lab::{LabError, Trial};
@@ -13,6 +13,7 @@ use leftover_scenarios::of_mirror;
 use leftover_sim::scenario::SimLab;
 
 use crate::budget::{Budget, Watch};
+use crate::cells::number;
 use crate::exit::Exit;
 use crate::findings;
 use crate::reach;
@@ -124,10 +125,6 @@ fn report(explored: &[Explored], line: &str) -> Result<Exit, String> {
         return Err("the time was up before every place had been swept: give it more".to_owned());
     }
     Ok(Exit::Clean)
-}
-
-fn number(count: u64) -> Cell {
-    Cell::new(count).set_alignment(CellAlignment::Right)
 }
 
 /// A line for each scenario: its sweep, and what went beyond it.

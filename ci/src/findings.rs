@@ -1,21 +1,19 @@
 //! What exploring found, for people: each kind of finding with its first trial, kept as a case file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use leftover_harness::case::{Case, SUFFIX};
+use leftover_harness::case::Case;
 use leftover_harness::explore::tally::{Finding, Tally};
 use leftover_harness::fault::plan::Strike;
 use leftover_harness::lab::LabError;
 use leftover_harness::scenario::Scenario;
 use leftover_harness::signature::Signature;
 
+use crate::case_file;
 use crate::worlds::Replay;
 
 /// How many kinds are shown of one scenario.
 const SHOWN: usize = 5;
-
-/// Where cases are kept that nobody has put anywhere yet.
-const KEPT: &str = "target/leftover";
 
 /// Prints the findings of one scenario, the one that came first at first.
 ///
@@ -59,14 +57,9 @@ fn keep(scenario: &Scenario, kinds: &Signature, finding: &Finding) -> Result<Pat
         trial: finding.trial.clone(),
         expect: kinds.clone(),
     };
-    let path = kept(scenario, &format!("{:016x}", finding.hash))?;
-    let head = format!("{}: {}\n{}", scenario.name, scenario.about, finding.verdict);
-    write(&path, &case.render(&head))?;
+    let path = case_file::kept(scenario, &format!("{:016x}", finding.hash))?;
+    case_file::write(&path, scenario, &case, &finding.verdict.to_string())?;
     Ok(path)
-}
-
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 /// What to say of a run that could not be judged; its case file is kept, and expects that nothing is left.
@@ -76,24 +69,12 @@ pub fn unjudged(scenario: &Scenario, error: &LabError) -> String {
         trial: (*error.trial).clone(),
         expect: Signature::default(),
     };
-    let head = format!(
-        "{}: {}\ncould not be judged: {}",
-        scenario.name, scenario.about, error.problem
-    );
-    let name = format!("unjudged-{}", error.trial.seed);
-    match kept(scenario, &name).and_then(|path| write(&path, &case.render(&head)).map(|()| path)) {
+    let said = format!("could not be judged: {}", error.problem);
+    let path = case_file::kept(scenario, &format!("unjudged-{}", error.trial.seed));
+    match path.and_then(|path| case_file::write(&path, scenario, &case, &said).map(|()| path)) {
         Ok(path) => format!("{error}\n{}", Replay::of_case(&path)),
         Err(problem) => format!("{error}\nits case was not kept: {problem}"),
     }
-}
-
-/// The case file of this name, in a directory that is there.
-///
-/// # Errors
-/// When the directory cannot be made.
-pub fn kept(scenario: &Scenario, name: &str) -> Result<PathBuf, String> {
-    std::fs::create_dir_all(KEPT).map_err(|error| format!("cannot make {KEPT}: {error}"))?;
-    Ok(PathBuf::from(KEPT).join(format!("{}-{name}{SUFFIX}", scenario.name)))
 }
 
 #[cfg(test)]
@@ -119,7 +100,7 @@ mod tests {
         let path = line
             .strip_prefix("cargo leftover replay ")
             .expect("a line to paste");
-        let case = Case::read(Path::new(path)).expect("it was kept");
+        let case = Case::read(path.as_ref()).expect("it was kept");
         std::fs::remove_file(path).expect("it is ours");
         assert_eq!((case.trial, case.expect.is_clean()), (trial, true));
         assert!(told.contains("the world went away"), "{told}");

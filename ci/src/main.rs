@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod budget;
+mod case_file;
+mod cells;
 mod census;
 mod cli;
 mod conformance;

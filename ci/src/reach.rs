@@ -10,6 +10,8 @@ use leftover_harness::reach::{Mark, Reach, Situation};
 use leftover_harness::scenario::Scenario;
 use leftover_harness::space::Family;
 
+use crate::cells::number;
+
 /// Prints what was reached in all scenarios together.
 pub fn print(explored: &[(&Scenario, &Reach)]) {
     let mut whole = Reach::default();
@@ -61,12 +63,12 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-fn number(count: u64) -> Cell {
-    let count = match count {
-        0 => "-".to_owned(),
-        count => count.to_string(),
-    };
-    Cell::new(count).set_alignment(CellAlignment::Right)
+/// A number, where none is a dash.
+fn tally(count: u64) -> Cell {
+    match count {
+        0 => Cell::new("-").set_alignment(CellAlignment::Right),
+        count => number(count),
+    }
 }
 
 /// How often each family has struck in each phase; a line that nothing struck says so.
@@ -79,7 +81,7 @@ fn struck(phases: &[&'static str], reach: &Reach) -> Table {
     for phase in phases {
         let mut row = vec![Cell::new(phase)];
         let counts = families.iter().map(|family| reach.struck.get(&(*phase, *family)));
-        row.extend(counts.map(|count| number(count.copied().unwrap_or_default())));
+        row.extend(counts.map(|count| tally(count.copied().unwrap_or_default())));
         row.push(Cell::new(if reach.in_phase(phase) == 0 { UNREACHED } else { "" }));
         table.add_row(row);
     }
@@ -92,7 +94,7 @@ fn situations(reach: &Reach) -> Table {
     for situation in Situation::ALL {
         let runs = reach.situations.get(&situation).copied().unwrap_or_default();
         let words = if runs == 0 { UNREACHED } else { "" };
-        table.add_row([Cell::new(situation.as_str()), number(runs), Cell::new(words)]);
+        table.add_row([Cell::new(situation.as_str()), tally(runs), Cell::new(words)]);
     }
     table
 }

@@ -1,11 +1,12 @@
 //! `leftover replay`: one run again.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use leftover_harness::scenario::Scenario;
 use leftover_harness::verdict::{Outcome, Verdict};
 
+use crate::case_file;
 use crate::exit::Exit;
 use crate::gate::World;
 use crate::target::{Named, Target};
@@ -26,7 +27,7 @@ pub struct Args {
     #[arg(long)]
     log: bool,
     /// Write the run as a case file, whose name ends in .case.toml
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = case_file::name)]
     out: Option<PathBuf>,
 }
 
@@ -49,8 +50,18 @@ pub fn run(args: &Args) -> Exit {
     print!("{}", render(target.scenario(), &outcome, args.log));
     let exit = judge(&target, &outcome);
     match &args.out {
-        Some(path) => exit.worse(worlds::write_case(path, target.scenario(), &outcome)),
+        Some(path) => exit.worse(keep(path, &target, &outcome)),
         None => exit,
+    }
+}
+
+fn keep(path: &Path, target: &Target, outcome: &Outcome) -> Exit {
+    match case_file::write_outcome(path, target.scenario(), outcome) {
+        Ok(()) => Exit::Clean,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            Exit::CouldNotRun
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! What the gate found: a row for each scenario and world, as a table and as JSON.
 
-use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::{Cell, Table, presets::UTF8_FULL_CONDENSED};
 use leftover_harness::leftover::{Leftover, explain};
 use leftover_harness::scenario::{Expect, Scenario};
 use leftover_harness::verdict::Outcome;
 use serde::Serialize;
 
+use crate::cells::number;
 use crate::list::expected;
 
 /// What the runs of one scenario in one world showed.
@@ -151,7 +152,6 @@ pub fn table(rows: &[Row]) -> Table {
         "result",
     ]);
     for row in rows {
-        let number = |n: u64| Cell::new(n).set_alignment(CellAlignment::Right);
         table.add_row([
             Cell::new(&row.world),
             Cell::new(&row.scenario),

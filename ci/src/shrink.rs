@@ -8,8 +8,8 @@ use leftover_harness::story::story;
 use leftover_harness::verdict::Outcome;
 use leftover_sim::scenario::SimLab;
 
+use crate::case_file;
 use crate::exit::Exit;
-use crate::findings;
 use crate::target::{Named, Target};
 use crate::worlds;
 
@@ -19,7 +19,7 @@ pub struct Args {
     #[command(flatten)]
     target: Named,
     /// Where to write the case file, whose name ends in .case.toml [default: below target/leftover]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = case_file::name)]
     out: Option<PathBuf>,
     /// The largest number of runs
     #[arg(long, value_name = "N", default_value_t = 2000)]
@@ -62,12 +62,9 @@ fn shrunk(args: &Args, target: &Target) -> Result<Exit, String> {
     };
     let path = match &args.out {
         Some(path) => path.clone(),
-        None => findings::kept(scenario, &format!("{:016x}", shrunk.outcome.hash))?,
+        None => case_file::kept(scenario, &format!("{:016x}", shrunk.outcome.hash))?,
     };
-    let written = worlds::write_case(&path, scenario, &shrunk.outcome);
-    if written != Exit::Clean {
-        return Ok(written);
-    }
+    case_file::write_outcome(&path, scenario, &shrunk.outcome)?;
     let replay = worlds::Replay::of_case(&path);
     replay.check(&shrunk.outcome)?;
     println!("{}", story(scenario, &shrunk.outcome));

@@ -1,6 +1,6 @@
 //! `leftover sweep`: every place of a scenario, with everything that can strike there.
 
-use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::{Cell, Table, presets::UTF8_FULL_CONDENSED};
 use glob::Pattern;
 use leftover_harness::explore::Explorer;
 use leftover_harness::explore::sweep::Swept;
@@ -9,6 +9,7 @@ use leftover_harness::scenario::{Expect, Scenario};
 use leftover_sim::scenario::SimLab;
 
 use crate::budget::{Budget, Watch};
+use crate::cells::number;
 use crate::exit::Exit;
 use crate::findings;
 use crate::reach;
@@ -150,7 +151,6 @@ pub fn table(rows: &[Row]) -> Table {
     ]);
     for row in rows {
         let (swept, tally) = (&row.swept, &row.swept.tally);
-        let number = |count: u64| Cell::new(count).set_alignment(CellAlignment::Right);
         let found = tally
             .in_order()
             .first()

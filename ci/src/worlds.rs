@@ -5,7 +5,6 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use leftover_harness::case::{self, Case};
 use leftover_harness::config::Config;
 use leftover_harness::lab::{Lab as _, Trial};
 use leftover_harness::run::{self, Settings};
@@ -15,7 +14,6 @@ use leftover_harness::world::World;
 use leftover_sim::scenario::{self as sim, SimLab};
 use leftover_testcontainers::{Options, RealWorld};
 
-use crate::exit::Exit;
 use crate::report::{Example, Shown};
 use crate::target::Target;
 
@@ -54,27 +52,6 @@ pub fn target(target: &Target) -> Result<Outcome, String> {
             .run(scenario, &case.trial)
             .map_err(|error| error.to_string()),
     }
-}
-
-/// Writes a run as a case file.
-pub fn write_case(path: &Path, scenario: &Scenario, outcome: &Outcome) -> Exit {
-    let problem = if !path.to_string_lossy().ends_with(case::SUFFIX) {
-        format!(
-            "{}: the name of a case file ends in {}",
-            path.display(),
-            case::SUFFIX
-        )
-    } else if let Some(case) = Case::of(outcome) {
-        let head = format!("{}: {}\n{}", scenario.name, scenario.about, outcome.verdict);
-        match std::fs::write(path, case.render(&head)) {
-            Ok(()) => return Exit::Clean,
-            Err(error) => format!("cannot write {}: {error}", path.display()),
-        }
-    } else {
-        format!("{}: a plan that meets nothing is no case", path.display())
-    };
-    eprintln!("error: {problem}");
-    Exit::CouldNotRun
 }
 
 /// Whether so much real time has passed since now.

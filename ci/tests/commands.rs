@@ -294,6 +294,10 @@ fn bad_usage_exits_with_2_and_says_what_is_wrong() {
             "no-such.case.toml: cannot be read",
         ),
         (&["shrink", "x.case.toml", "--seed", "1"], "has a seed of its own"),
+        (
+            &["replay", "initial-load", "--seed", "1", "--out", "x.toml"],
+            "the name of a case file ends in .case.toml",
+        ),
         (&["gate", "--scenario", "no-such-*"], "no scenario matches"),
         (&["verify", "--scenario", "no-such-*"], "no scenario matches"),
         (

@@ -1,7 +1,9 @@
 //! What the scenarios promise to reach: a sweep that misses it is clean for want of looking.
 
 use leftover_harness::config::Config;
-use leftover_harness::reach::{Mark, Promises, Situation};
+use leftover_harness::fault::plan::Plan;
+use leftover_harness::reach::{Mark, Promises, Reach, Situation};
+use leftover_harness::run::Settings;
 use leftover_scenarios::{everything, find};
 
 #[test]
@@ -30,4 +32,28 @@ fn every_promised_phase_is_one_of_the_pipeline() {
             assert!(phases.contains(phase), "{}: {phase}", scenario.name);
         }
     }
+}
+
+#[test]
+fn a_swarms_small_windows_block_backends_in_client_write() {
+    let scenario = find("initial-load").expect("it is in the catalogue");
+    let reaches = |window| {
+        let config = Config {
+            window,
+            ..Config::default()
+        };
+        let settings = Settings::default();
+        let outcome = leftover_sim::scenario::run_plan(&scenario, 1, &config, &Plan::calm(), &settings);
+        let outcome = outcome.expect("the simulation runs");
+        assert!(outcome.verdict.is_clean(), "{}", outcome.verdict);
+        let mut reach = Reach::default();
+        reach.add(&outcome.reached);
+        let promises = Promises {
+            phases: &[],
+            situations: &[Situation::BlockedInClientWrite],
+        };
+        reach.missing(&promises).is_empty()
+    };
+    assert!(reaches(64));
+    assert!(!reaches(0));
 }

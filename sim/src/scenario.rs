@@ -129,7 +129,9 @@ fn connections(config: &Config) -> PipeOptions {
     for flow in [&mut options.to_server, &mut options.to_client] {
         flow.latency = config.latency();
         if config.window > 0 {
+            // A kernel that has little to receive into has little to send from.
             flow.window_bytes = config.window as usize;
+            flow.send_buffer_bytes = config.window as usize;
         }
     }
     options

@@ -66,7 +66,7 @@ fn config() -> impl Strategy<Value = Config> {
         2 => Just([5_000, 20_000]),
         2 => Just([50, 100_000]),
     ];
-    let window = prop_oneof![4 => Just(0u32), 1 => Just(512), 1 => Just(4096)];
+    let window = prop_oneof![4 => Just(0u32), 1 => Just(64), 1 => Just(512), 1 => Just(4096)];
     let tables = 1..=Config::MOST_TABLES;
     let size = (tables, 0u32..=5, 1u32..=5);
     (size, latency, window, 0u32..=3, any::<bool>(), settings()).prop_map(
