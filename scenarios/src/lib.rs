@@ -12,6 +12,7 @@
 mod cancel_request;
 mod catalogue;
 pub mod conformance;
+pub mod differential;
 pub mod fixture;
 pub mod flink;
 mod load;

@@ -3,6 +3,7 @@
 
 use leftover_sim::postgres::sql::copy::{CopyFormat, copy_out_rows};
 use leftover_sim::postgres::sql::copy_in::CopyInDecoder;
+use leftover_sim::postgres::sql::host::Column;
 use leftover_sim::postgres::sql::parse::parse;
 use leftover_sim::postgres::sql::value::{Interval, Numeric, Type, Value};
 use proptest::prelude::*;
@@ -67,7 +68,12 @@ fn through(row: &[(Type, Value)], format: &CopyFormat, cut: usize) -> Vec<Vec<Va
     for payload in copy_out_rows(vec![values.clone(), values], &types, format) {
         bytes.extend_from_slice(&payload.expect("every one of these types has a binary form"));
     }
-    let mut decoder = CopyInDecoder::new(types, format.clone());
+    let column = |ty: &Type| Column {
+        name: "c".to_owned(),
+        ty: ty.clone(),
+    };
+    let columns = types.iter().map(column).collect();
+    let mut decoder = CopyInDecoder::new(columns, format.clone());
     let mut rows = Vec::new();
     for chunk in bytes.chunks(cut) {
         rows.extend(decoder.feed(chunk).expect("what COPY sends, COPY reads"));

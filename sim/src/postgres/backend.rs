@@ -175,6 +175,7 @@ async fn start(process: &mut Process, startup: &SessionStartup, limit: Instant) 
             return Err(PgError::unsupported("physical replication connections (replication=true)").into());
         }
     };
+    negotiate(process, startup);
     let method = {
         let mut state = process.state.borrow_mut();
         if let Some(refusal) = state.refusal() {
@@ -214,6 +215,14 @@ async fn start(process: &mut Process, startup: &SessionStartup, limit: Instant) 
     process.apply_socket_options();
     greet(process);
     Ok(())
+}
+
+/// Tells a client that asks for more of the protocol than there is what there is.
+fn negotiate(process: &mut Process, startup: &SessionStartup) {
+    if startup.minor_version > 0 || !startup.extensions.is_empty() {
+        let unknown: Vec<&str> = startup.extensions.iter().map(String::as_str).collect();
+        process.client.replies().negotiate_protocol_version(&unknown);
+    }
 }
 
 /// Takes a place among those of its kind (OB-113).

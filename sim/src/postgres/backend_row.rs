@@ -81,6 +81,12 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// `xact_start`. The view never tells it of a walsender, and not of a transaction that has failed.
+    pub fn transaction_start(&self) -> Option<Instant> {
+        let transaction = self.transaction.as_ref().filter(|t| !t.undone)?;
+        (self.kind != Kind::Walsender).then_some(transaction.started)
+    }
+
     /// A backend that is starting.
     pub fn new(pid: i32, secret: i32, place: u32, kind: Kind, now: Instant) -> Self {
         Self {

@@ -39,7 +39,7 @@ impl State {
                 .map(|wait| format!("{}/{}", wait.class(), wait.name())),
             query: backend.activity.query.clone(),
             connected_for: since(backend.started),
-            transaction_for: transaction.map(|transaction| since(transaction.started)),
+            transaction_for: backend.transaction_start().map(since),
             pinned_xmin_age: transaction
                 .and_then(|t| t.xmin())
                 .map(|xmin| self.log.next() - xmin),

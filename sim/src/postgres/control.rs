@@ -52,11 +52,19 @@ impl State {
                 xid
             }
         };
-        let Self { backends, log, .. } = self;
+        let Self {
+            backends, log, locks, ..
+        } = self;
         let transaction = backends.get_mut(pid).and_then(|b| b.transaction.as_mut());
         let mut parent = top;
         for savepoint in transaction.into_iter().flat_map(|t| &mut t.savepoints) {
-            parent = *savepoint.xid.get_or_insert_with(|| log.assign_within(parent));
+            parent = *savepoint.xid.get_or_insert_with(|| {
+                let xid = log.assign_within(parent);
+                // Held until the savepoint is undone, or to the end: who waits for its rows waits for it.
+                let tag = LockTag::TransactionId(xid);
+                locks.try_lock(pid, tag, LockMode::Exclusive, Keep::Transaction);
+                xid
+            });
         }
         parent
     }
@@ -98,7 +106,7 @@ impl State {
             self.finish(pid, commit);
         }
         if let Some(transaction) = self.backend(pid).transaction.take() {
-            for name in transaction.exported {
+            for (name, _) in transaction.exported {
                 self.exported.remove(&name);
             }
         }
@@ -119,7 +127,7 @@ impl State {
             self.write_wal(if commit { 48 } else { 40 });
             self.log_end(pid, xid, commit, record);
         }
-        for name in exported {
+        for (name, _) in exported {
             if let Some(exported) = self.exported.get_mut(&name) {
                 exported.running = false;
             }
@@ -146,10 +154,9 @@ impl State {
             }
             Block::Explicit => {
                 transaction.failed = true;
-                let innermost = transaction.savepoints.last().map(|savepoint| savepoint.xid);
+                let innermost = transaction.savepoints.last().cloned();
                 match innermost {
-                    Some(Some(xid)) => self.log.abort_within(xid),
-                    Some(None) => {}
+                    Some(savepoint) => self.undo_since(pid, savepoint.xid, &savepoint),
                     None if transaction.undone => {}
                     None => {
                         transaction.undone = true;
@@ -165,6 +172,8 @@ impl State {
         let savepoint = Savepoint {
             name: name.to_owned(),
             xid: None,
+            locks: self.locks.of_transaction(pid),
+            settings: self.backend_ref(pid).settings.mark(),
         };
         self.ensure_transaction(pid).savepoints.push(savepoint);
     }
@@ -186,15 +195,29 @@ impl State {
             transaction.savepoints.truncate(index);
             return Ok(());
         }
-        let undone: Vec<Xid> = transaction
-            .savepoints
-            .drain(index..)
-            .filter_map(|s| s.xid)
-            .collect();
+        let undone: Vec<Savepoint> = transaction.savepoints.drain(index..).collect();
         transaction.failed = false;
-        undone.into_iter().for_each(|xid| self.log.abort_within(xid));
+        for savepoint in &undone {
+            self.undo_since(pid, savepoint.xid, &undone[0]);
+        }
         self.savepoint(pid, name);
         Ok(())
+    }
+
+    /// Undoes what was written under `xid`, and what was locked and set since a savepoint.
+    fn undo_since(&mut self, pid: i32, xid: Option<Xid>, savepoint: &Savepoint) {
+        if let Some(xid) = xid {
+            self.log.abort_within(xid);
+        }
+        let before = self.backend_ref(pid).application_name().to_owned();
+        self.backend(pid).settings.restore(&savepoint.settings);
+        self.name_may_have_changed(pid, &before);
+        let mut kept = savepoint.locks.clone();
+        if let Some(top) = self.transaction(pid).and_then(|transaction| transaction.xid) {
+            kept.push((LockTag::TransactionId(top), LockMode::Exclusive));
+        }
+        let woken = self.locks.release_since(pid, &kept);
+        self.wake(woken);
     }
 
     /// What `ReadyForQuery` says.
@@ -251,7 +274,7 @@ impl State {
         );
         let database = backend.database.clone();
         if let Some(transaction) = &mut backend.transaction {
-            transaction.exported.push(name.clone());
+            transaction.exported.push((name.clone(), Rc::clone(&snapshot)));
         }
         let exported = super::state::Exported {
             pid,

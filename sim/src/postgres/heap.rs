@@ -184,12 +184,12 @@ impl Heap {
     fn standing(log: &TransactionLog, own: Option<Xid>, tuple: &Tuple, ctid: Ctid) -> Option<Conflict> {
         let maker = log.top(tuple.xmin)?;
         if Some(maker) != own && !log.committed(maker) {
-            return Some(Conflict::Undecided(maker));
+            return Some(Conflict::Undecided(tuple.xmin));
         }
         match (tuple.xmax != INVALID_XID).then(|| log.top(tuple.xmax)).flatten() {
             None => Some(Conflict::Row(ctid)),
             Some(remover) if Some(remover) == own || log.committed(remover) => None,
-            Some(remover) => Some(Conflict::Undecided(remover)),
+            Some(_) => Some(Conflict::Undecided(tuple.xmax)),
         }
     }
 

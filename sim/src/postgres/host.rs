@@ -127,7 +127,7 @@ impl<'a> StatementHost<'a> {
         if let Some(top) = self.state.log.running_top(xmax)
             && Some(top) != own
         {
-            return Err(Interrupt::Wait(Wait::transaction(top)));
+            return Err(Interrupt::Wait(Wait::transaction(xmax)));
         }
         let level = self.state.ensure_transaction(self.pid).isolation;
         if self.state.log.committed(xmax) && level != Isolation::ReadCommitted {
@@ -312,6 +312,10 @@ impl Host for StatementHost<'_> {
                 .lock_relation(self.pid, store.oid, LockMode::RowExclusive)?;
             placed.push((store, row));
         }
+        if on_conflict == OnConflict::Fail && !placed.is_empty() {
+            // A row is stored before its key is looked at: whoever is refused, or waits, has an xid.
+            self.state.writing_xid(self.pid);
+        }
         let mut outcomes = Vec::with_capacity(placed.len());
         for (store, row) in &placed {
             outcomes.push(match self.conflict(store, row, &[])? {
@@ -331,7 +335,7 @@ impl Host for StatementHost<'_> {
                 }
             });
         }
-        if placed.is_empty() {
+        if !outcomes.contains(&InsertOutcome::Inserted) {
             return Ok(outcomes);
         }
         let xid = self.state.writing_xid(self.pid);
@@ -363,6 +367,10 @@ impl Host for StatementHost<'_> {
         self.state.require(self.pid, &relation, "UPDATE")?;
         constraints::check_replica_identity(self.state, self.pid, &relation, "update")?;
         let stores = self.stores(&relation);
+        if !rows.is_empty() {
+            // Whoever changes a row has an xid before it waits for another one who does.
+            self.state.writing_xid(self.pid);
+        }
         let mut changes = Vec::with_capacity(rows.len());
         for (ctid, row) in rows {
             let Some((leaf, place)) = self.place(&stores, &relation, ctid) else {
@@ -402,6 +410,9 @@ impl Host for StatementHost<'_> {
         self.state.require(self.pid, &relation, "DELETE")?;
         constraints::check_replica_identity(self.state, self.pid, &relation, "delete from")?;
         let stores = self.stores(&relation);
+        if !rows.is_empty() {
+            self.state.writing_xid(self.pid);
+        }
         let mut places = Vec::with_capacity(rows.len());
         for ctid in rows {
             let Some((leaf, place)) = self.place(&stores, &relation, ctid) else {

@@ -246,6 +246,32 @@ impl LockTable {
         })
     }
 
+    /// The locks that `pid` holds for its transaction.
+    pub fn of_transaction(&self, pid: i32) -> Vec<(LockTag, LockMode)> {
+        let tags = self.held.get(&pid).into_iter().flatten();
+        let held = tags.flat_map(|tag| {
+            let held = self.locks.get(tag).into_iter().flat_map(|lock| &lock.held);
+            let own = held.filter(|h| h.pid == pid && h.transaction > 0);
+            own.map(|h| (*tag, h.mode))
+        });
+        held.collect()
+    }
+
+    /// Releases the transaction's locks of `pid` but for `kept`; returns who got one.
+    pub fn release_since(&mut self, pid: i32, kept: &[(LockTag, LockMode)]) -> Vec<i32> {
+        let tags: Vec<LockTag> = self.held.get(&pid).into_iter().flatten().copied().collect();
+        let mut woken = Vec::new();
+        for tag in tags {
+            let change = |h: &mut Held| {
+                if !kept.contains(&(tag, h.mode)) {
+                    h.transaction = 0;
+                }
+            };
+            woken.extend(self.release_tags(pid, vec![tag], change));
+        }
+        woken
+    }
+
     /// Releases all session-level advisory locks of `pid`.
     pub fn release_advisory(&mut self, pid: i32) -> Vec<i32> {
         let advisory = |tag: &&LockTag| matches!(tag, LockTag::Advisory { .. });

@@ -39,6 +39,7 @@ mod storing;
 pub mod timers;
 pub mod transaction;
 mod tuples;
+mod utf8;
 pub mod values;
 pub mod versioned;
 pub mod waits;

@@ -17,13 +17,14 @@ use super::activity::WaitEvent;
 use super::any_socket::AnySocket;
 use super::backend_row::Backend;
 use super::locks::{LockMode, LockTag};
-use super::protocol::{Connection, Frontend};
+use super::protocol::{Connection, Frontend, Phase, ProtocolError, ReadError};
 use super::settings::{Id, id};
 use super::socket::{Peer, Socket};
 use super::sql::error::PgError;
 use super::state::State;
 use super::timers::Timers;
 use super::waits::{Exit, Step, Stop, Wait};
+use super::walsender::standby::invalid;
 use crate::chooser::Chooser;
 
 /// The server's state, shared by its backends; never borrowed across an await.
@@ -197,19 +198,15 @@ impl Process {
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
-        match self.client.poll_message(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(Some(Frontend::Terminate) | None) | Err(_)) => {
-                Poll::Ready(Stop::Exit(Exit::Silent))
-            }
-            Poll::Ready(Ok(Some(_))) => Poll::Ready(
-                PgError::fatal(
-                    "08P01",
-                    "unexpected message from client during replication command",
-                )
-                .into(),
-            ),
-        }
+        self.client
+            .poll_message(cx, Phase::Stream)
+            .map(|message| match message {
+                Err(ReadError::Protocol(ProtocolError::MessageType(kind))) => invalid(kind),
+                Ok(Some(Frontend::CopyData(_) | Frontend::CopyDone)) => {
+                    PgError::unsupported("COPY messages while a replication command runs").into()
+                }
+                _ => Stop::Exit(Exit::Silent),
+            })
     }
 
     /// Spends a drawn time at work.

@@ -2,16 +2,21 @@
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use leftover_harness::reach::Situation;
 
 use super::activity::WaitEvent;
 use super::process::Process;
-use super::protocol::{Frontend, ReadError, Report};
+use super::protocol::{Frontend, Phase, ProtocolError, ReadError, Report};
 use super::sql::error::PgError;
 use super::waits::{Exit, Step, Stop};
+
+/// What is wrong inside a client's message, as the client reads it.
+pub fn malformed(error: &ProtocolError) -> PgError {
+    PgError::new(error.code(), error.to_string())
+}
 
 impl Process {
     /// Sends what was said. A blocked write notices RST, a termination, `client_connection_check_interval`, and
@@ -93,8 +98,8 @@ impl Process {
             if self.slack.is_some() && self.client.poll_flush(cx).is_ready() {
                 self.slack = None;
             }
-            if let Poll::Ready(message) = self.poll_message(cx) {
-                return Poll::Ready(message);
+            if let Poll::Ready(message) = self.client.poll_message(cx, Phase::Command) {
+                return Poll::Ready(self.command(message));
             }
             match (self.timers.poll_earliest(cx, &[deadline]), &idle_limit) {
                 (Poll::Ready(()), Some((_, error))) => {
@@ -122,7 +127,8 @@ impl Process {
         let result = poll_fn(|cx| {
             self.listen(cx);
             self.signals(false)?;
-            self.poll_message(cx)
+            let message = std::task::ready!(self.client.poll_message(cx, Phase::CopyIn));
+            Poll::Ready(self.copy_message(message))
         })
         .await;
         self.with(|backend| backend.activity.wait = None);
@@ -131,17 +137,46 @@ impl Process {
         Ok(message)
     }
 
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Step<Frontend>> {
-        Poll::Ready(match std::task::ready!(self.client.poll_message(cx)) {
+    fn command(&mut self, message: Result<Option<Frontend>, ReadError>) -> Step<Frontend> {
+        match message {
             Ok(Some(message)) => Ok(message),
             // The keepalive or the user timeout that the session set has given its client up.
             Err(ReadError::Lost(ErrorKind::TimedOut)) => {
                 self.note(Situation::EndedByServerLimit);
                 Err(Stop::Exit(Exit::Silent))
             }
-            Ok(None) | Err(ReadError::Lost(_)) => Err(Stop::Exit(Exit::Silent)),
-            Err(ReadError::Protocol(error)) => Err(PgError::fatal(error.code(), error.to_string()).into()),
-        })
+            Err(ReadError::Protocol(error)) if !error.is_silent() => {
+                Err(PgError::fatal(error.code(), error.to_string()).into())
+            }
+            _ => Err(Stop::Exit(Exit::Silent)),
+        }
+    }
+
+    /// What ends a COPY also ends the session, with two messages (measured on 15).
+    fn copy_message(&mut self, message: Result<Option<Frontend>, ReadError>) -> Step<Frontend> {
+        let error = match message {
+            Err(ReadError::Protocol(ProtocolError::MessageType(kind))) => PgError::new(
+                "08P01",
+                format!("unexpected message type 0x{kind:02X} during COPY from stdin"),
+            ),
+            Ok(None) | Err(ReadError::Protocol(_) | ReadError::Lost(ErrorKind::UnexpectedEof)) => {
+                self.note(Situation::CopyInLostClient);
+                PgError::new(
+                    "08006",
+                    "unexpected EOF on client connection with an open transaction",
+                )
+            }
+            other => {
+                let message = self.command(other);
+                if message.is_err() {
+                    self.note(Situation::CopyInLostClient);
+                }
+                return message;
+            }
+        };
+        self.report(&error);
+        let lost = "terminating connection because protocol synchronization was lost";
+        Err(PgError::fatal("08P01", lost).into())
     }
 
     /// Appends an ErrorResponse or NoticeResponse.
@@ -158,6 +193,18 @@ impl Process {
             "ERROR" | "FATAL" | "PANIC" => replies.error(&report),
             _ => replies.notice(&report),
         };
+    }
+
+    /// Sends the notices that a statement left: they do not wait for what comes behind them.
+    ///
+    /// # Errors
+    /// With what interrupted the sending.
+    pub async fn send_notices(&mut self) -> Step<()> {
+        if self.with(|backend| backend.notices.is_empty()) {
+            return Ok(());
+        }
+        self.report_notices();
+        self.flush().await
     }
 
     /// Appends the notices that statements left.

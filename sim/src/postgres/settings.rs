@@ -123,6 +123,10 @@ enum Key {
 
 type Overrides = BTreeMap<Key, Rc<str>>;
 
+/// What a session and its transaction had set at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Mark(Overrides, Overrides);
+
 /// The settings of one session: the server's values, those of the session, and what a transaction changed.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -151,6 +155,16 @@ impl Settings {
     pub fn value(&self, id: Id) -> &str {
         let own = self.own(&Key::Known(id)).or_else(|| self.base.get(&id));
         own.map_or(id.definition().default, |value| value)
+    }
+
+    /// What RESET goes back to.
+    pub fn at_start(&self, id: Id) -> &str {
+        self.base.get(&id).map_or(id.definition().default, |value| value)
+    }
+
+    /// Whether anything is otherwise than at the start.
+    pub fn is_changed(&self) -> bool {
+        !self.session.is_empty() || !self.local.is_empty()
     }
 
     /// The value at rest of a setting of any name, or `None` when there is no such setting.
@@ -295,11 +309,20 @@ impl Settings {
         }
     }
 
+    /// The settings as they are, to go back to.
+    pub fn mark(&self) -> Mark {
+        Mark(self.session.clone(), self.local.clone())
+    }
+
+    /// Goes back to a savepoint's settings.
+    pub fn restore(&mut self, mark: &Mark) {
+        (self.session, self.local) = (mark.0.clone(), mark.1.clone());
+    }
+
     /// Forgets what the session set.
     pub fn reset_all(&mut self) {
-        let kept = Key::Known(const { id("application_name") });
         let keys: Vec<Key> = self.session.keys().cloned().collect();
-        for key in keys.into_iter().filter(|key| *key != kept) {
+        for key in keys {
             self.keep(key, None, false);
         }
     }

@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use leftover_core::clock::Instant;
 
+use super::locks::{LockMode, LockTag};
+use super::settings::Mark;
 use super::snapshot::Snapshot;
 use super::xid::Xid;
 
@@ -54,6 +56,10 @@ pub struct Savepoint {
     pub name: String,
     /// Its id, once something was written.
     pub xid: Option<Xid>,
+    /// The locks that the transaction held when it was set: later ones go with it.
+    pub locks: Vec<(LockTag, LockMode)>,
+    /// The settings then.
+    pub settings: Mark,
 }
 
 /// A transaction.
@@ -81,8 +87,8 @@ pub struct Transaction {
     pub statement: Option<Rc<Snapshot>>,
     /// Whether a query has run: too late to import a snapshot.
     pub queried: bool,
-    /// Snapshots it has exported, by name.
-    pub exported: Vec<String>,
+    /// Snapshots it has exported, by name: each pins its xmin to the end, above and at READ COMMITTED.
+    pub exported: Vec<(String, Rc<Snapshot>)>,
 }
 
 impl Transaction {
@@ -109,6 +115,12 @@ impl Transaction {
         self.snapshot
             .iter()
             .chain(&self.statement)
+            .chain(
+                self.exported
+                    .iter()
+                    .map(|(_, snapshot)| snapshot)
+                    .filter(|_| !self.undone),
+            )
             .map(|snapshot| snapshot.xmin)
             .min()
     }

@@ -1,6 +1,8 @@
 //! A raw client: every byte, close, reset and silence is under control.
 
+use std::cell::Cell;
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -27,6 +29,8 @@ pub struct Pg {
     pub server: PgServer,
     pub sim: Handle,
     dialer: Dialer,
+    /// How many connections the server serves, whether or not any view shows them.
+    served: Rc<Cell<usize>>,
 }
 
 impl Pg {
@@ -42,13 +46,25 @@ impl Pg {
                 let (listener, dialer) = network.listen("server");
                 let server = PgServer::new(options, sim.clock(), sim.chooser().fork("server"));
                 let (accepting, handle) = (server.clone(), sim.clone());
+                let served = Rc::new(Cell::new(0));
+                let counted = Rc::clone(&served);
                 sim.spawn(async move {
                     loop {
-                        let socket = listener.accept().await;
-                        handle.spawn(accepting.serve(socket));
+                        let served = accepting.serve(listener.accept().await);
+                        let counted = Rc::clone(&counted);
+                        counted.set(counted.get() + 1);
+                        handle.spawn(async move {
+                            served.await;
+                            counted.set(counted.get() - 1);
+                        });
                     }
                 });
-                test(Pg { server, sim, dialer })
+                test(Pg {
+                    server,
+                    sim,
+                    dialer,
+                    served,
+                })
             })
             .unwrap()
     }
@@ -61,6 +77,11 @@ impl Pg {
     /// The way to the server.
     pub fn dialer(&self) -> Dialer {
         self.dialer.clone()
+    }
+
+    /// How many connections the server serves now, from accept to close.
+    pub fn served(&self) -> usize {
+        self.served.get()
     }
 
     /// Virtual time passes.
@@ -225,8 +246,23 @@ pub struct Client {
 }
 
 impl Client {
+    pub fn into_link(self) -> ClientEnd {
+        self.link.unwrap()
+    }
+
     pub fn link(&mut self) -> &mut ClientEnd {
         self.link.as_mut().unwrap()
+    }
+
+    /// What these bytes of a server say; panics when they are no messages.
+    pub async fn understand(heard: BytesMut) -> Vec<Said> {
+        let mut client = Client {
+            link: None,
+            input: heard,
+            pid: 0,
+            secret: 0,
+        };
+        client.until_eof().await
     }
 
     pub async fn send_raw(&mut self, bytes: &[u8]) {

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 use leftover_sim::postgres::protocol::startup::options;
-use leftover_sim::postgres::protocol::{Connection, Frontend, ProtocolError, ReadError, Startup};
+use leftover_sim::postgres::protocol::{Connection, Frontend, Phase, ProtocolError, ReadError, Startup};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -16,28 +16,71 @@ fn message(kind: u8, body: &[u8]) -> BytesMut {
     out
 }
 
-fn refused(kind: u8, body: &[u8]) -> ProtocolError {
-    Frontend::decode(&mut message(kind, body)).expect_err("refused")
+/// What is wrong inside a message whose end is where it says.
+fn wrong_inside(kind: u8, body: &[u8]) -> String {
+    let mut bytes = message(kind, body);
+    match Frontend::decode(&mut bytes, Phase::Command) {
+        Ok(Some(Frontend::Malformed { kind: of, error })) if of == kind && bytes.is_empty() => {
+            format!("{} {error}", error.code())
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
-fn malformed_messages_are_typed_errors() {
-    assert_eq!(refused(b'?', b""), ProtocolError::MessageType(b'?'));
-    assert_eq!(refused(b'Q', b"no terminator"), ProtocolError::MessageFormat);
-    assert_eq!(refused(b'Q', b"one\0two\0"), ProtocolError::MessageFormat);
-    assert_eq!(refused(b'Q', b"\xff\0"), ProtocolError::Encoding);
-    assert_eq!(refused(b'S', b"x"), ProtocolError::MessageFormat);
-    assert_eq!(refused(b'D', b"Zname\0"), ProtocolError::MessageFormat);
-    assert_eq!(refused(b'P', b"\0\0\xff\xff"), ProtocolError::MessageFormat);
+fn what_is_wrong_inside_a_message_is_said_and_the_next_message_is_where_it_should_be() {
+    let bind_value = b"\0\0\0\0\0\x01\0\0\0\x09abc";
+    let bind_format = b"\0\0\0\x01\0\x02\0\0\0\0";
+    for (kind, body, wrong) in [
+        (
+            b'Q',
+            b"no terminator".as_slice(),
+            "08P01 invalid string in message",
+        ),
+        (b'Q', b"one\0two\0", "08P01 invalid message format"),
+        (
+            b'Q',
+            b"\xe2\x82'\0",
+            "22021 invalid byte sequence for encoding \"UTF8\": 0xe2 0x82 0x27",
+        ),
+        (b'S', b"x", "08P01 invalid message format"),
+        (b'D', b"Zname\0", "08P01 invalid DESCRIBE message subtype 90"),
+        (b'C', b"", "08P01 no data left in message"),
+        (b'P', b"\0\0\xff\xff", "08P01 insufficient data left in message"),
+        (b'B', bind_value, "08P01 insufficient data left in message"),
+        (b'B', bind_format, "22023 unsupported format code: 2"),
+    ] {
+        assert_eq!(wrong_inside(kind, body), wrong, "{}", char::from(kind));
+    }
+}
+
+#[test]
+fn each_phase_has_its_message_types_and_a_stranger_is_refused_by_its_first_byte() {
+    for (phase, known) in [
+        (Phase::Authentication, "p"),
+        (Phase::Command, "QPBDECHSdcfFX"),
+        (Phase::CopyIn, "dcfHS"),
+        (Phase::Stream, "dcX"),
+    ] {
+        for kind in 0..=u8::MAX {
+            let mut first = BytesMut::from([kind].as_slice());
+            let expected = if known.as_bytes().contains(&kind) {
+                Ok(None)
+            } else {
+                Err(ProtocolError::MessageType(kind))
+            };
+            assert_eq!(Frontend::decode(&mut first, phase), expected, "{phase:?}");
+        }
+    }
+}
+
+#[test]
+fn a_message_of_a_short_kind_may_have_ten_thousand_bytes() {
+    let mut bytes = message(b'S', &[0; 10_001]);
     assert_eq!(
-        refused(b'B', b"\0\0\0\0\0\x01\0\0\0\x09abc"),
-        ProtocolError::MessageFormat
+        Frontend::decode(&mut bytes, Phase::Command),
+        Err(ProtocolError::MessageLength)
     );
-    assert_eq!(
-        refused(b'B', b"\0\0\0\x01\0\x02\0\0\0\0"),
-        ProtocolError::MessageFormat
-    );
-    assert_eq!(refused(b'S', &[0; 10_001]), ProtocolError::MessageLength);
 }
 
 #[test]
@@ -47,7 +90,7 @@ fn a_length_out_of_bounds_is_refused_before_its_content_is_waited_for() {
         bytes.put_u8(b'Q');
         bytes.put_u32(length);
         assert_eq!(
-            Frontend::decode(&mut bytes),
+            Frontend::decode(&mut bytes, Phase::Command),
             Err(ProtocolError::MessageLength),
             "{length}"
         );
@@ -58,7 +101,7 @@ fn a_length_out_of_bounds_is_refused_before_its_content_is_waited_for() {
 fn a_client_that_breaks_the_protocol_reads_a_fatal_error_with_the_right_code() {
     connected(|_, mut client, mut connection| async move {
         client.write_all(b"?????????").await.unwrap();
-        let Err(ReadError::Protocol(error)) = connection.read_message().await else {
+        let Err(ReadError::Protocol(error)) = connection.read_message(Phase::Command).await else {
             panic!("understood");
         };
         connection.refuse(&error);
@@ -72,10 +115,10 @@ fn a_client_that_breaks_the_protocol_reads_a_fatal_error_with_the_right_code() {
 }
 
 /// What is left after all that can be understood is: `None` means that it waits for more.
-fn drained(mut bytes: BytesMut) -> Option<ProtocolError> {
+fn drained(mut bytes: BytesMut, phase: Phase) -> Option<ProtocolError> {
     loop {
         let before = bytes.len();
-        match Frontend::decode(&mut bytes) {
+        match Frontend::decode(&mut bytes, phase) {
             Ok(Some(_)) => assert!(bytes.len() < before, "a message takes bytes"),
             Ok(None) => return None,
             Err(error) => return Some(error),
@@ -93,18 +136,31 @@ fn first_packet(bytes: Vec<u8>) -> Result<Option<Startup>, ReadError> {
     })
 }
 
+fn phases() -> impl Strategy<Value = Phase> {
+    prop::sample::select(vec![
+        Phase::Authentication,
+        Phase::Command,
+        Phase::CopyIn,
+        Phase::Stream,
+    ])
+}
+
 proptest! {
     #[test]
-    fn random_bytes_end_in_a_typed_error_or_a_wait(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        drained(BytesMut::from(bytes.as_slice()));
+    fn random_bytes_end_in_a_typed_error_or_a_wait(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        phase in phases(),
+    ) {
+        drained(BytesMut::from(bytes.as_slice()), phase);
     }
 
     #[test]
     fn random_bodies_of_every_kind_end_in_a_typed_error_or_a_message(
         kind in prop::sample::select(b"QPBDECHSdcfpFX".to_vec()),
         body in prop::collection::vec(prop_oneof![Just(0_u8), Just(1), any::<u8>()], 0..100),
+        phase in phases(),
     ) {
-        drained(message(kind, &body));
+        drained(message(kind, &body), phase);
     }
 
     #[test]

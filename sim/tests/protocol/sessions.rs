@@ -11,8 +11,8 @@ use leftover_sim::chooser::Chooser;
 use leftover_sim::net::{Dialer, Network, PipeOptions, ServerEnd};
 use leftover_sim::postgres::protocol::scram::ScramSecret;
 use leftover_sim::postgres::protocol::{
-    AuthenticationError, Connection, Field, Format, Frontend, Method, ReadError, Report, Startup, Status,
-    Target, authenticate,
+    AuthenticationError, Connection, Field, Format, Frontend, Method, Phase, ReadError, Report, Startup,
+    Status, Target, authenticate,
 };
 use leftover_sim::runtime::Simulation;
 use leftover_wire::Connector;
@@ -92,7 +92,7 @@ async fn converse(connection: &mut Connection<ServerEnd>) -> Result<(), ReadErro
             .flush()
             .await
             .map_err(leftover_sim::postgres::protocol::ReadError::from)?;
-        match connection.read_message().await? {
+        match connection.read_message(Phase::Command).await? {
             None | Some(Frontend::Terminate) => return Ok(()),
             Some(Frontend::Query(sql)) => {
                 answer(connection, &sql);

@@ -136,7 +136,10 @@ fn first_packets_that_are_none_are_typed_errors() {
 fn options_that_are_no_settings_are_refused() {
     for value in ["-x", "-c", "-c name", "word"] {
         assert!(
-            matches!(options(value), Err(ProtocolError::Options(_))),
+            matches!(
+                options(value),
+                Err(ProtocolError::Options(_) | ProtocolError::OptionsValue(_))
+            ),
             "{value}"
         );
     }

@@ -136,6 +136,7 @@ impl State {
                 relation: oid,
             };
             if nowait {
+                self.log_lock(pid, tag, mode);
                 if !self.locks.holds(pid, tag, mode)
                     && !self.locks.try_lock(pid, tag, mode, Keep::Transaction)
                 {

@@ -209,6 +209,8 @@ pub(crate) fn truncate(
     let xid = state.writing_xid(pid);
     let lsn = state.wal_end();
     for relation in stores {
+        // Its indexes are made anew, under a lock of their own.
+        state.lock_relation(pid, relation.oid, LockMode::Share)?;
         let filenode = state.new_oid();
         let mut heap = Heap::new(state.options.rows_per_block);
         state.write_wal(64);

@@ -61,7 +61,8 @@ fn may_signal(call: &mut Call<'_>, pid: i32, verb: &str) -> Result<bool, PgError
         .state
         .backends
         .get(pid)
-        .filter(|b| b.kind != Kind::OutOfBand && b.kind != Kind::Starting);
+        // Who has left the view is found no longer.
+        .filter(|b| b.kind != Kind::OutOfBand && b.kind != Kind::Starting && b.listed);
     let Some(target) = target.map(|backend| backend.role.clone()) else {
         let message = format!("PID {pid} is not a PostgreSQL backend process");
         call.state.backend(call.pid).notices.push(PgError {

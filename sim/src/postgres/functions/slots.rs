@@ -39,12 +39,14 @@ pub fn create(call: &mut Call<'_>) -> Answer {
             };
             let (name, plugin, temporary) =
                 (name.to_owned(), plugin.to_owned(), call.bool(2).unwrap_or(false));
+            let creation = Creation::begin(call.state, call.pid, &name, &plugin, temporary)?;
+            // Only now: a name that is taken is the first thing that is wrong. An error takes the slot away again.
             if call.state.own_xid(call.pid).is_some() {
                 let message =
                     "cannot create logical replication slot in transaction that has performed writes";
                 return Err(PgError::new("25001", message).into());
             }
-            Box::new(Creation::begin(call.state, call.pid, &name, &plugin, temporary)?)
+            Box::new(creation)
         }
     };
     let wait = match creation.advance(call.state, call.pid) {

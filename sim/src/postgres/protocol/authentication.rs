@@ -7,10 +7,11 @@ use bytes::Bytes;
 use super::connection::Connection;
 use super::cursor::Cursor;
 use super::error::{ProtocolError, ReadError};
-use super::frontend::Frontend;
+use super::frontend::{Frontend, Phase};
 use super::scram::{Exchange, Failure, MECHANISM, ScramSecret};
 use crate::chooser::Chooser;
 use crate::postgres::socket::Socket;
+use crate::postgres::utf8::invalid_utf8;
 
 /// How a role proves who it is (a line of `pg_hba.conf`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -102,22 +103,22 @@ async fn scram<S: Socket>(
 /// Sends the question and waits for the answer.
 async fn answer<S: Socket>(connection: &mut Connection<S>) -> Result<Bytes, AuthenticationError> {
     connection.flush().await.map_err(ReadError::from)?;
-    match connection.read_message().await? {
-        None | Some(Frontend::Terminate) => Err(AuthenticationError::Gone),
-        Some(Frontend::Password(answer)) => Ok(answer),
-        Some(_) => {
-            let message = "expected password response, got another message".to_owned();
-            Err(AuthenticationError::Refused {
-                code: "08P01",
-                message,
-            })
-        }
+    match connection.read_message(Phase::Authentication).await {
+        Ok(Some(Frontend::Password(answer))) => Ok(answer),
+        Err(ReadError::Protocol(ProtocolError::MessageType(kind))) => Err(AuthenticationError::Refused {
+            code: "08P01",
+            message: format!("expected password response, got message type {kind}"),
+        }),
+        Ok(_) => Err(AuthenticationError::Gone),
+        Err(error) => Err(error.into()),
     }
 }
 
 fn text(bytes: Bytes) -> Result<String, AuthenticationError> {
-    String::from_utf8(bytes.into())
-        .map_err(|_| AuthenticationError::Read(ReadError::Protocol(ProtocolError::Encoding)))
+    String::from_utf8(bytes.into()).map_err(|error| {
+        let invalid = invalid_utf8(error.as_bytes()).unwrap_or_default();
+        AuthenticationError::Read(ReadError::Protocol(ProtocolError::Encoding(invalid)))
+    })
 }
 
 fn nonce(chooser: &Chooser) -> String {

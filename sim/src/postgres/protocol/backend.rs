@@ -120,10 +120,10 @@ impl<'a> Replies<'a> {
         })
     }
 
-    /// NegotiateProtocolVersion: the newest minor version here, and the options that are not known.
-    pub fn negotiate_protocol_version(&mut self, minor: i32, unknown: &[&str]) -> &mut Self {
+    /// NegotiateProtocolVersion: the newest version here, 3.0, and the options that are not known.
+    pub fn negotiate_protocol_version(&mut self, unknown: &[&str]) -> &mut Self {
         self.message(b'v', |out| {
-            out.put_i32(minor);
+            out.put_i32(3 << 16);
             out.put_i32(i32::try_from(unknown.len()).unwrap_or(i32::MAX));
             for option in unknown {
                 text(out, option);

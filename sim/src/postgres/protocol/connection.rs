@@ -11,8 +11,8 @@ use tokio::io::ReadBuf;
 
 use super::backend::{Replies, Report};
 use super::error::{ProtocolError, ReadError};
-use super::frontend::Frontend;
-use super::startup::{self, Packet, Startup};
+use super::frontend::{Frontend, Phase};
+use super::startup::{self, Encryption, Packet, Startup};
 use crate::postgres::socket::Socket;
 
 /// How much is read at a time, in bytes (`PQ_RECV_BUFFER_SIZE`). What is not read stays in the kernel, so
@@ -34,6 +34,8 @@ pub struct Connection<S> {
     output: Vec<u8>,
     /// How much of the output is in the kernel's hands.
     sent: usize,
+    /// The questions about encryption that were answered: each is answered once.
+    asked: Vec<Encryption>,
 }
 
 impl<S: Socket> Connection<S> {
@@ -44,6 +46,7 @@ impl<S: Socket> Connection<S> {
             input: BytesMut::with_capacity(BUFFER_SIZE),
             output: Vec::with_capacity(BUFFER_SIZE),
             sent: 0,
+            asked: Vec::new(),
         }
     }
 
@@ -73,13 +76,23 @@ impl<S: Socket> Connection<S> {
         Replies::new(&mut self.output)
     }
 
-    /// Appends the FATAL error for a client that broke the protocol. The caller flushes it and hangs up.
+    /// Appends what a client reads whose first packet breaks the protocol: a FATAL error, in the form that its own
+    /// protocol has for it, or nothing. The caller flushes it and hangs up.
     pub fn refuse(&mut self, error: &ProtocolError) {
+        if error.is_silent() {
+            return;
+        }
         let message = error.to_string();
+        if let ProtocolError::Version { major: 1 | 2, .. } = error {
+            self.output
+                .extend_from_slice(format!("EFATAL:  {message}\n\0").as_bytes());
+            return;
+        }
         let report = Report {
             severity: "FATAL",
             code: error.code(),
             message: &message,
+            detail: error.detail(),
             ..Report::default()
         };
         self.replies().error(&report);
@@ -89,10 +102,19 @@ impl<S: Socket> Connection<S> {
     /// when the client closed without saying anything.
     pub async fn read_startup(&mut self) -> Result<Option<Startup>, ReadError> {
         loop {
-            self.flush().await?;
             match startup::decode(&mut self.input)? {
                 Some(Packet::Startup(startup)) => return Ok(Some(startup)),
-                Some(Packet::Encryption) => self.output.extend_from_slice(b"N"),
+                Some(Packet::Encryption(question)) => {
+                    if self.asked.contains(&question) {
+                        return Err(question.as_version().into());
+                    }
+                    self.asked.push(question);
+                    self.output.extend_from_slice(b"N");
+                    self.flush().await?;
+                    if !self.input.is_empty() {
+                        return Err(ProtocolError::Unencrypted(question.name()).into());
+                    }
+                }
                 None => {
                     if !poll_fn(|cx| self.poll_fill(cx)).await? {
                         return Ok(None);
@@ -102,27 +124,25 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Waits for the next message; `None` once the client has closed. It does not flush.
-    pub async fn read_message(&mut self) -> Result<Option<Frontend>, ReadError> {
-        poll_fn(|cx| self.poll_message(cx)).await
+    /// Waits for the next message of this phase; `None` once the client has closed. It does not flush.
+    pub async fn read_message(&mut self, phase: Phase) -> Result<Option<Frontend>, ReadError> {
+        poll_fn(|cx| self.poll_message(cx, phase)).await
     }
 
     /// As [`Connection::read_message`], to be raced by hand.
-    pub fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frontend>, ReadError>> {
+    pub fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        phase: Phase,
+    ) -> Poll<Result<Option<Frontend>, ReadError>> {
         loop {
-            if let Some(message) = Frontend::decode(&mut self.input)? {
+            if let Some(message) = Frontend::decode(&mut self.input, phase)? {
                 return Poll::Ready(Ok(Some(message)));
             }
             if !ready!(self.poll_fill(cx))? {
                 return Poll::Ready(Ok(None));
             }
         }
-    }
-
-    /// A message that has arrived already, if there is one: never waits. For a streaming loop that looks
-    /// for replies between two writes. End of file and errors are left to the next real read.
-    pub fn next_buffered(&mut self) -> Result<Option<Frontend>, ReadError> {
-        Frontend::decode(&mut self.input).map_err(ReadError::from)
     }
 
     /// Waits until everything that was said is in the kernel's hands. When dropped, the rest

@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use bytes::Bytes;
 
 use super::error::ProtocolError;
+use crate::postgres::utf8::invalid_utf8;
 
 /// The rest of one message's body.
 pub(super) struct Cursor<'a>(&'a [u8]);
@@ -22,19 +23,20 @@ impl<'a> Cursor<'a> {
         let (taken, rest) = self
             .0
             .split_at_checked(length)
-            .ok_or(ProtocolError::MessageFormat)?;
+            .ok_or(ProtocolError::Insufficient)?;
         self.0 = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], ProtocolError> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(ProtocolError::MessageFormat)?;
+        let (taken, rest) = self.0.split_first_chunk().ok_or(ProtocolError::Insufficient)?;
         self.0 = rest;
         Ok(*taken)
     }
 
     pub(super) fn u8(&mut self) -> Result<u8, ProtocolError> {
-        self.array().map(u8::from_be_bytes)
+        let byte = self.array().map_err(|_| ProtocolError::Empty)?;
+        Ok(u8::from_be_bytes(byte))
     }
 
     pub(super) fn i16(&mut self) -> Result<i16, ProtocolError> {
@@ -63,7 +65,7 @@ impl<'a> Cursor<'a> {
         match self.i32()? {
             -1 => Ok(None),
             length => {
-                let length = usize::try_from(length).map_err(|_| ProtocolError::MessageFormat)?;
+                let length = usize::try_from(length).map_err(|_| ProtocolError::Insufficient)?;
                 self.bytes(length).map(Some)
             }
         }
@@ -71,11 +73,11 @@ impl<'a> Cursor<'a> {
 
     /// A text that ends with a NUL.
     pub(super) fn text(&mut self) -> Result<String, ProtocolError> {
-        let text = CStr::from_bytes_until_nul(self.0).map_err(|_| ProtocolError::MessageFormat)?;
+        let text = CStr::from_bytes_until_nul(self.0).map_err(|_| ProtocolError::Text)?;
         self.take(text.count_bytes() + 1)?;
         text.to_str()
             .map(str::to_owned)
-            .map_err(|_| ProtocolError::Encoding)
+            .map_err(|_| ProtocolError::Encoding(invalid_utf8(text.to_bytes()).unwrap_or_default()))
     }
 
     /// Nothing may follow.

@@ -76,6 +76,26 @@ pub enum Frontend {
     FunctionCall(Bytes),
     /// Goodbye.
     Terminate,
+    /// A whole message of a known type with something wrong inside: the next message is where it should be.
+    Malformed {
+        /// The byte that begins it.
+        kind: u8,
+        /// What is wrong.
+        error: ProtocolError,
+    },
+}
+
+/// Where in the conversation a message is read: it decides which types there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The server waits for a password.
+    Authentication,
+    /// The server waits for a command.
+    Command,
+    /// The server waits for COPY data.
+    CopyIn,
+    /// A replication command or a stream runs.
+    Stream,
 }
 
 impl Frontend {
@@ -96,18 +116,19 @@ impl Frontend {
             Frontend::Password(_) => b'p',
             Frontend::FunctionCall(_) => b'F',
             Frontend::Terminate => b'X',
+            Frontend::Malformed { kind, .. } => *kind,
         }
     }
 
     /// Takes the first message from `input`; `None` when it is not complete yet.
     ///
     /// # Errors
-    /// When what is there can never become a message. The input is then of no more use.
-    pub fn decode(input: &mut BytesMut) -> Result<Option<Frontend>, ProtocolError> {
+    /// When what is there can never become a message of this phase. The input is then of no more use.
+    pub fn decode(input: &mut BytesMut, phase: Phase) -> Result<Option<Frontend>, ProtocolError> {
         let Some((&kind, rest)) = input.split_first() else {
             return Ok(None);
         };
-        let limit = limit(kind)?;
+        let limit = limit(kind, phase)?;
         let Some(length) = rest.first_chunk::<4>() else {
             return Ok(None);
         };
@@ -125,19 +146,23 @@ impl Frontend {
             message.advance(5);
             return Ok(Some(with_data(message.freeze())));
         }
-        let message = body(kind, Cursor::new(&input[5..=length]))?;
+        let decoded = body(kind, phase, Cursor::new(&input[5..=length]));
         input.advance(1 + length);
-        Ok(Some(message))
+        Ok(Some(
+            decoded.unwrap_or_else(|error| Frontend::Malformed { kind, error }),
+        ))
     }
 }
 
 /// The longest message of this kind.
-fn limit(kind: u8) -> Result<usize, ProtocolError> {
-    match kind {
-        b'Q' | b'P' | b'B' | b'd' | b'F' | b'f' => Ok(LARGE),
-        b'p' => Ok(AUTHENTICATION),
-        b'D' | b'E' | b'C' | b'H' | b'S' | b'c' | b'X' => Ok(SMALL),
-        other => Err(ProtocolError::MessageType(other)),
+fn limit(kind: u8, phase: Phase) -> Result<usize, ProtocolError> {
+    match (phase, kind) {
+        (Phase::Authentication, b'p') => Ok(AUTHENTICATION),
+        (Phase::Command, b'Q' | b'P' | b'B' | b'd' | b'F' | b'f') => Ok(LARGE),
+        (Phase::Command, b'D' | b'E' | b'C' | b'H' | b'S' | b'c' | b'X') => Ok(SMALL),
+        (Phase::CopyIn | Phase::Stream, b'd') => Ok(LARGE),
+        (Phase::CopyIn, b'c' | b'f' | b'H' | b'S') | (Phase::Stream, b'c' | b'X') => Ok(SMALL),
+        (_, other) => Err(ProtocolError::MessageType(other)),
     }
 }
 
@@ -151,7 +176,7 @@ fn with_data(kind: u8) -> Option<fn(Bytes) -> Frontend> {
     }
 }
 
-fn body(kind: u8, mut body: Cursor<'_>) -> Result<Frontend, ProtocolError> {
+fn body(kind: u8, phase: Phase, mut body: Cursor<'_>) -> Result<Frontend, ProtocolError> {
     let message = match kind {
         b'Q' => Frontend::Query(body.text()?),
         b'P' => Frontend::Parse {
@@ -166,17 +191,20 @@ fn body(kind: u8, mut body: Cursor<'_>) -> Result<Frontend, ProtocolError> {
             parameters: many(&mut body, Cursor::value)?,
             result_formats: many(&mut body, format)?,
         },
-        b'D' => Frontend::Describe(target(&mut body)?),
+        b'D' => Frontend::Describe(target(&mut body, "DESCRIBE")?),
         b'E' => Frontend::Execute {
             portal: body.text()?,
             max_rows: body.i32()?,
         },
-        b'C' => Frontend::Close(target(&mut body)?),
+        b'C' => Frontend::Close(target(&mut body, "CLOSE")?),
+        // Inside a COPY nobody looks into them.
+        b'H' if phase == Phase::CopyIn => return Ok(Frontend::Flush),
+        b'S' if phase == Phase::CopyIn => return Ok(Frontend::Sync),
         b'H' => Frontend::Flush,
         b'S' => Frontend::Sync,
-        b'c' => Frontend::CopyDone,
-        b'f' => Frontend::CopyFail(body.text()?),
-        b'X' => Frontend::Terminate,
+        b'c' => return Ok(Frontend::CopyDone),
+        b'f' => return Ok(Frontend::CopyFail(body.text()?)),
+        b'X' => return Ok(Frontend::Terminate),
         other => return Err(ProtocolError::MessageType(other)),
     };
     body.end()?;
@@ -195,14 +223,14 @@ fn format(body: &mut Cursor<'_>) -> Result<Format, ProtocolError> {
     match body.i16()? {
         0 => Ok(Format::Text),
         1 => Ok(Format::Binary),
-        _ => Err(ProtocolError::MessageFormat),
+        other => Err(ProtocolError::FormatCode(other)),
     }
 }
 
-fn target(body: &mut Cursor<'_>) -> Result<Target, ProtocolError> {
+fn target(body: &mut Cursor<'_>, message: &'static str) -> Result<Target, ProtocolError> {
     match body.u8()? {
         b'S' => Ok(Target::Statement(body.text()?)),
         b'P' => Ok(Target::Portal(body.text()?)),
-        _ => Err(ProtocolError::MessageFormat),
+        subtype => Err(ProtocolError::Subtype { message, subtype }),
     }
 }

@@ -20,5 +20,5 @@ pub use authentication::{AuthenticationError, Method, authenticate};
 pub use backend::{Field, Format, Replies, Report, Status};
 pub use connection::Connection;
 pub use error::{ProtocolError, ReadError};
-pub use frontend::{Frontend, Target};
+pub use frontend::{Frontend, Phase, Target};
 pub use startup::{Replication, SessionStartup, Startup};

@@ -57,11 +57,42 @@ pub struct SessionStartup {
     pub minor_version: u16,
 }
 
+/// How a client asks to encrypt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encryption {
+    /// TLS.
+    Ssl,
+    /// GSSAPI.
+    Gss,
+}
+
+impl Encryption {
+    /// The name in messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Encryption::Ssl => "SSL",
+            Encryption::Gss => "GSSAPI encryption",
+        }
+    }
+
+    /// What the question is when it is asked again: a protocol version that there is not.
+    pub(super) fn as_version(self) -> ProtocolError {
+        let version = match self {
+            Encryption::Ssl => SSL,
+            Encryption::Gss => GSS,
+        };
+        ProtocolError::Version {
+            major: (version >> 16) as u16,
+            minor: (version & 0xffff) as u16,
+        }
+    }
+}
+
 /// What the bytes at the start of a connection are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Packet {
     /// A question whether to encrypt: the answer is one byte, `N`.
-    Encryption,
+    Encryption(Encryption),
     /// The startup packet itself.
     Startup(Startup),
 }
@@ -81,15 +112,11 @@ pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Packet>, ProtocolErr
     let packet = input.split_to(length);
     let mut body = Cursor::new(&packet[4..]);
     match body.u32()? {
-        SSL | GSS => Ok(Some(Packet::Encryption)),
-        CANCEL => {
-            let startup = Startup::Cancel {
-                pid: body.i32()?,
-                secret: body.i32()?,
-            };
-            body.end()?;
-            Ok(Some(Packet::Startup(startup)))
-        }
+        SSL => Ok(Some(Packet::Encryption(Encryption::Ssl))),
+        GSS => Ok(Some(Packet::Encryption(Encryption::Gss))),
+        CANCEL => cancel(body)
+            .map(|startup| Some(Packet::Startup(startup)))
+            .map_err(|_| ProtocolError::StartupLength),
         version => {
             let (major, minor) = ((version >> 16) as u16, (version & 0xffff) as u16);
             if major != 3 {
@@ -98,6 +125,14 @@ pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Packet>, ProtocolErr
             session(body, minor).map(|session| Some(Packet::Startup(Startup::Session(session))))
         }
     }
+}
+
+fn cancel(mut body: Cursor<'_>) -> Result<Startup, ProtocolError> {
+    let startup = Startup::Cancel {
+        pid: body.i32()?,
+        secret: body.i32()?,
+    };
+    body.end().map(|()| startup)
 }
 
 fn session(mut body: Cursor<'_>, minor_version: u16) -> Result<SessionStartup, ProtocolError> {
@@ -136,7 +171,7 @@ fn session(mut body: Cursor<'_>, minor_version: u16) -> Result<SessionStartup, P
 
 fn layout(text: Result<String, ProtocolError>) -> Result<String, ProtocolError> {
     text.map_err(|error| match error {
-        ProtocolError::MessageFormat => ProtocolError::StartupLayout,
+        ProtocolError::Text => ProtocolError::StartupLayout,
         other => other,
     })
 }
@@ -158,17 +193,17 @@ pub fn options(value: &str) -> Result<Vec<(String, String)>, ProtocolError> {
     while let Some(word) = next_word(&mut rest) {
         let invalid = || ProtocolError::Options(word.to_string());
         let following;
-        let setting = if word == "-c" {
+        let (flag, setting) = if word == "-c" {
             following = next_word(&mut rest).ok_or_else(invalid)?;
-            &*following
+            ("-c ", &*following)
+        } else if let Some(setting) = word.strip_prefix("-c") {
+            ("-c ", setting)
         } else {
-            word.strip_prefix("-c")
-                .or_else(|| word.strip_prefix("--"))
-                .ok_or_else(invalid)?
+            ("--", word.strip_prefix("--").ok_or_else(invalid)?)
         };
         let (name, value) = setting
             .split_once('=')
-            .ok_or_else(|| ProtocolError::Options(setting.to_owned()))?;
+            .ok_or_else(|| ProtocolError::OptionsValue(format!("{flag}{setting}")))?;
         let name = match name.contains('-') {
             true => name.replace('-', "_"),
             false => name.to_owned(),

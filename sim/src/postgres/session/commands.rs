@@ -7,10 +7,17 @@ use std::time::Duration;
 use super::extended::{Portal, Prepared};
 use crate::postgres::activity::ActivityState;
 use crate::postgres::process::Process;
+use crate::postgres::process_io::malformed;
 use crate::postgres::protocol::{Frontend, Target};
-use crate::postgres::settings::id;
+use crate::postgres::settings::{Id, REPORTED, id};
 use crate::postgres::sql::error::PgError;
 use crate::postgres::waits::{Exit, Step, Stop};
+
+/// Whether messages of this kind belong to the extended protocol: after an error in one, all are skipped until
+/// Sync.
+fn is_extended(kind: u8) -> bool {
+    matches!(kind, b'P' | b'B' | b'D' | b'E' | b'C')
+}
 
 /// What a session keeps between messages.
 #[derive(Debug)]
@@ -23,6 +30,8 @@ pub struct Session {
     pub prepared: BTreeMap<String, Rc<Prepared>>,
     /// Portals by name.
     pub portals: BTreeMap<String, Portal>,
+    /// What was last told of reported settings, since they were as at the session's start.
+    told: BTreeMap<Id, String>,
 }
 
 impl Default for Session {
@@ -39,6 +48,7 @@ impl Session {
             skipping: false,
             prepared: BTreeMap::new(),
             portals: BTreeMap::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -53,14 +63,7 @@ impl Session {
             idle_limit = self.get_ready(process).await?;
         }
         let message = process.read_command(idle_limit).await?;
-        let extended = matches!(
-            message,
-            Frontend::Parse { .. }
-                | Frontend::Bind { .. }
-                | Frontend::Describe(_)
-                | Frontend::Execute { .. }
-                | Frontend::Close(_)
-        );
+        let extended = is_extended(message.kind());
         match self.dispatch(process, message).await {
             Err(Stop::Error(error)) => {
                 // Until Sync an error in the extended protocol skips the rest.
@@ -85,6 +88,7 @@ impl Session {
             state.set_activity(pid, resting);
             (status, resting)
         };
+        self.tell_settings(process);
         process.client.replies().ready_for_query(status);
         // Nothing runs any more: a cancel that comes now hits nothing.
         process.with(|backend| backend.reading = true);
@@ -107,6 +111,26 @@ impl Session {
         })
     }
 
+    /// Tells the reported settings that have changed since they were told, for whatever reason (a rollback too).
+    fn tell_settings(&mut self, process: &mut Process) {
+        let mut state = process.state.borrow_mut();
+        let settings = &state.backend(process.pid).settings;
+        if self.told.is_empty() && !settings.is_changed() {
+            return;
+        }
+        for (id, name) in REPORTED {
+            let value = settings.value(*id);
+            let told = self
+                .told
+                .get(id)
+                .map_or_else(|| settings.at_start(*id), String::as_str);
+            if value != told {
+                process.client.replies().parameter_status(name, value);
+                self.told.insert(*id, value.to_owned());
+            }
+        }
+    }
+
     async fn dispatch(&mut self, process: &mut Process, message: Frontend) -> Step<()> {
         let walsender = process.state.borrow().is_walsender(process.pid);
         match message {
@@ -116,9 +140,12 @@ impl Session {
                 self.ready = true;
                 self.finish_implicit(process).await
             }
-            // Leftovers of a COPY that has ended.
-            Frontend::CopyData(_) | Frontend::CopyDone | Frontend::CopyFail(_) => Ok(()),
-            _ if self.skipping => Ok(()),
+            // Leftovers of a COPY that has ended: nobody looks into them.
+            Frontend::CopyData(_)
+            | Frontend::CopyDone
+            | Frontend::CopyFail(_)
+            | Frontend::Malformed { kind: b'f', .. } => Ok(()),
+            _ if self.skipping && message.kind() != b'S' => Ok(()),
             Frontend::Query(sql) => {
                 self.ready = true;
                 if walsender && crate::postgres::walsender::run(process, &sql).await? {
@@ -127,14 +154,18 @@ impl Session {
                 self.simple_query(process, &sql).await
             }
             Frontend::Flush => process.flush().await,
-            Frontend::Password(_) => Err(PgError::fatal("08P01", "invalid frontend message type 112").into()),
             Frontend::FunctionCall(_) => {
                 self.ready = true;
                 Err(PgError::unsupported("the function call protocol").into())
             }
-            _ if walsender => {
+            _ if walsender && is_extended(message.kind()) => {
                 let message = "extended query protocol not supported in a replication connection";
                 Err(PgError::new("08P01", message).into())
+            }
+            Frontend::Malformed { kind, error } => {
+                self.skipping = is_extended(kind) || kind == b'H';
+                self.ready |= !self.skipping;
+                Err(malformed(&error).into())
             }
             other => self.dispatch_extended(process, other).await,
         }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use leftover_harness::reach::Situation;
-
 use super::execute::Memo;
 use crate::postgres::host::StatementHost;
 use crate::postgres::process::Process;
+use crate::postgres::process_io::malformed;
 use crate::postgres::protocol::{Format, Frontend};
 use crate::postgres::sql::copy::{CopyCommand, CopyDirection, CopyFormat, copy_out_rows};
 use crate::postgres::sql::copy_in::CopyTarget;
@@ -14,7 +13,7 @@ use crate::postgres::sql::error::PgError;
 use crate::postgres::sql::execute::copy_out;
 use crate::postgres::sql::host::Interrupt;
 use crate::postgres::sql::value::{Type, Value};
-use crate::postgres::waits::{Exit, Step, Stop, Wait};
+use crate::postgres::waits::{Step, Wait};
 
 /// How much is produced between two looks at the socket, in bytes.
 const CHUNK: usize = 8192;
@@ -112,11 +111,7 @@ async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> 
     let mut count = 0;
     let mut pending = Pending::default();
     loop {
-        let read = process.read_copy().await;
-        if let Err(Stop::Exit(Exit::Silent)) = read {
-            process.note(Situation::CopyInLostClient);
-        }
-        match read? {
+        match process.read_copy().await? {
             Frontend::CopyData(data) => pending.add(decoder.feed(&data)?, data.len()),
             Frontend::CopyDone => {
                 pending.add(decoder.finish()?, 0);
@@ -126,12 +121,9 @@ async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> 
             Frontend::CopyFail(reason) => {
                 return Err(PgError::new("57014", format!("COPY from stdin failed: {reason}")).into());
             }
-            Frontend::Flush | Frontend::Sync => continue,
-            Frontend::Terminate => return Err(Stop::Exit(Exit::Silent)),
-            _ => {
-                let message = "unexpected message type during COPY from stdin";
-                return Err(PgError::new("08P01", message).into());
-            }
+            Frontend::Malformed { error, .. } => return Err(malformed(&error).into()),
+            // Flush and Sync: a client of the extended protocol sends them along.
+            _ => continue,
         }
         if pending.is_full() {
             count += store(process, &mut target, &mut pending).await?;

@@ -7,7 +7,7 @@ use crate::postgres::functions::Pending;
 use crate::postgres::host::StatementHost;
 use crate::postgres::sql::command::{Command, Parsed};
 use crate::postgres::sql::error::PgError;
-use crate::postgres::sql::execute::execute_typed;
+use crate::postgres::sql::execute::{describe, execute_typed};
 use crate::postgres::sql::host::{Column, Interrupt};
 use crate::postgres::sql::value::{Type, Value};
 use crate::postgres::state::State;
@@ -132,11 +132,22 @@ pub fn execute(
     if let Some(what) = writes(command)
         && state.ensure_transaction(pid).read_only
     {
+        // What is wrong with the statement itself comes first.
+        let mut host = StatementHost::new(state, pid, memo);
+        describe(&mut host, parsed, &parameters.declared)?;
         return Err(PgError::new(
             "25006",
             format!("cannot execute {what} in a read-only transaction"),
         )
         .into());
+    }
+    let rows = matches!(
+        command,
+        Command::Insert(_) | Command::Update(_) | Command::Delete(_)
+    );
+    if !rows && writes(command).is_some() {
+        // Also what changes the catalog reads through a snapshot, and pins its xmin while it waits.
+        state.statement_snapshot(pid);
     }
     if let Some(answer) = crate::postgres::ddl::run(state, pid, command) {
         return answer;

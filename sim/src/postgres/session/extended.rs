@@ -153,6 +153,11 @@ impl Session {
         if !portal.is_empty() && self.portals.contains_key(&portal) {
             return Err(PgError::new("42P03", format!("cursor \"{portal}\" already exists")).into());
         }
+        if formats.len() > 1 && formats.len() != values.len() {
+            let (formats, values) = (formats.len(), values.len());
+            let message = format!("bind message has {formats} parameter formats but {values} parameters");
+            return Err(PgError::new("08P01", message).into());
+        }
         let types = &prepared.description.parameters;
         if values.len() != types.len() {
             let message = format!(
@@ -165,12 +170,17 @@ impl Session {
         let formats = Formats(formats.to_vec());
         let read = |(at, (value, ty)): (usize, (&Option<Bytes>, &Type))| match value {
             None => Ok(Value::Null),
-            Some(bytes) if formats.of(at) == Format::Binary => ty.parse_binary(bytes),
+            Some(bytes) if formats.of(at) == Format::Binary => ty.parse_binary(bytes).map_err(|mut error| {
+                if error == PgError::invalid_binary() {
+                    error.message += &format!(" in bind parameter {}", at + 1);
+                }
+                error
+            }),
             Some(bytes) => {
-                let text = std::str::from_utf8(bytes);
-                ty.parse_text(
-                    text.map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?,
-                )
+                let text = std::str::from_utf8(bytes)
+                    .ok()
+                    .filter(|text| !text.contains('\0'));
+                ty.parse_text(text.ok_or_else(|| PgError::invalid_utf8(bytes))?)
             }
         };
         let parameters = values
@@ -182,6 +192,12 @@ impl Session {
         if let Some(parsed) = prepared.parsed.first() {
             check_not_failed(process, &parsed.statement)?;
             process.state.borrow_mut().ensure_transaction(process.pid);
+        }
+        let columns = prepared.description.columns.as_ref().map_or(0, Vec::len);
+        let wanted = result_formats.len();
+        if wanted > 1 && wanted != columns {
+            let message = format!("bind message has {wanted} result formats but query has {columns} columns");
+            return Err(PgError::new("08P01", message).into());
         }
         let (formats, rest, done) = (Formats(result_formats), None, false);
         self.portals.insert(
@@ -291,6 +307,7 @@ async fn send_rest(process: &mut Process, portal: &mut Portal, max_rows: i32) ->
         .unwrap_or(usize::MAX);
     let rows: Vec<Vec<Value>> = rest.rows.by_ref().take(limit).collect();
     send_rows(process, &rest.columns, &rows, &portal.formats, false).await?;
+    process.signals(true)?;
     if rows.len() == limit {
         process.client.replies().portal_suspended();
         return Ok(());

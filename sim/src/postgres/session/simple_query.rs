@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::commands::Session;
 use super::execute::{Done, Memo, Parameters, execute};
-use super::results::{Formats, send_rows};
+use super::results::{Formats, describe, send_rows};
 use crate::postgres::activity::ActivityState;
 use crate::postgres::process::Process;
 use crate::postgres::settings::id;
@@ -124,10 +124,15 @@ impl Session {
         }
         match process.run_statement(parsed, &Parameters::default()).await? {
             Done::Rows { columns, rows, tag } => {
-                send_rows(process, &columns, &rows, &Formats::text(), true).await?;
+                describe(process, &columns, &Formats::text());
+                process.send_notices().await?;
+                send_rows(process, &columns, &rows, &Formats::text(), false).await?;
+                // A query that cancels or terminates its own session says so, and does not end well.
+                process.signals(true)?;
                 process.client.replies().command_complete(&tag);
             }
             Done::Tag(tag) => {
+                process.send_notices().await?;
                 self.after_utility(process, command);
                 process.client.replies().command_complete(&tag);
             }
@@ -154,22 +159,11 @@ impl Session {
         Ok(())
     }
 
-    /// What some statements change outside the state: reported settings, socket options.
+    /// What some statements change outside the state: socket options, prepared statements.
     pub fn after_utility(&mut self, process: &mut Process, command: &Command) {
         match command {
-            Command::Set { name, .. } | Command::Reset(Some(name)) => {
-                if name.starts_with("tcp_") {
-                    process.apply_socket_options();
-                }
-                let told = crate::postgres::settings::REPORTED
-                    .iter()
-                    .find(|(known, _)| known.definition().name == name);
-                if let Some((_, told)) = told {
-                    let value = process
-                        .with(|backend| backend.settings.show(name))
-                        .unwrap_or_default();
-                    process.client.replies().parameter_status(told, &value);
-                }
+            Command::Set { name, .. } | Command::Reset(Some(name)) if name.starts_with("tcp_") => {
+                process.apply_socket_options();
             }
             Command::DeallocateAll => self.prepared.clear(),
             Command::Reset(None) | Command::Discard(_) => {

@@ -36,6 +36,7 @@ pub fn refuse_in_many(command: &Command) -> Result<(), PgError> {
         Command::DropDatabase { .. } => "DROP DATABASE",
         Command::Vacuum { .. } => "VACUUM",
         Command::AlterSystem { .. } => "ALTER SYSTEM",
+        Command::Discard(what) if what == "all" => "DISCARD ALL",
         _ => return Ok(()),
     };
     Err(PgError::new(
@@ -47,15 +48,13 @@ pub fn refuse_in_many(command: &Command) -> Result<(), PgError> {
 /// Runs a statement about transactions; `None` when it is none.
 pub fn transaction(state: &mut State, pid: i32, command: &Command) -> Option<Answer> {
     Some(match command {
-        Command::Begin(modes) => begin(state, pid, *modes),
+        Command::Begin { modes, start } => begin(state, pid, *modes, *start),
         Command::Commit => finish(state, pid, true),
         Command::Rollback => finish(state, pid, false),
         Command::Savepoint(name) => {
             if let Err(error) = in_block(state, pid, "SAVEPOINT") {
                 return Some(Err(error.into()));
             }
-            // Setting a savepoint takes a snapshot: too late to import one (OB-67).
-            state.statement_snapshot(pid);
             state.savepoint(pid, name);
             tag("SAVEPOINT")
         }
@@ -111,6 +110,12 @@ fn apply(transaction: &mut Transaction, modes: TransactionModes) -> Result<(), P
                 "SET TRANSACTION ISOLATION LEVEL must be called before any query",
             ));
         }
+        if !transaction.savepoints.is_empty() && isolation != transaction.isolation {
+            return Err(PgError::new(
+                "25001",
+                "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction",
+            ));
+        }
         transaction.isolation = isolation;
     }
     if let Some(read_only) = modes.read_only {
@@ -125,7 +130,7 @@ fn apply(transaction: &mut Transaction, modes: TransactionModes) -> Result<(), P
     Ok(())
 }
 
-fn begin(state: &mut State, pid: i32, modes: TransactionModes) -> Answer {
+fn begin(state: &mut State, pid: i32, modes: TransactionModes, start: bool) -> Answer {
     if state.ensure_transaction(pid).block == Block::Explicit {
         // Its modes hold for the open one (measured on 15).
         warn(state, pid, "25001", "there is already a transaction in progress");
@@ -133,13 +138,13 @@ fn begin(state: &mut State, pid: i32, modes: TransactionModes) -> Answer {
     let transaction = state.ensure_transaction(pid);
     transaction.block = Block::Explicit;
     apply(transaction, modes)?;
-    tag("BEGIN")
+    tag(if start { "START TRANSACTION" } else { "BEGIN" })
 }
 
 fn finish(state: &mut State, pid: i32, commit: bool) -> Answer {
     if state.ensure_transaction(pid).block == Block::Implicit {
+        // What stood before it in the same message is a transaction all the same, and ends here (measured on 15).
         warn(state, pid, "25P01", "there is no transaction in progress");
-        return tag(if commit { "COMMIT" } else { "ROLLBACK" });
     }
     let committed = state.end_transaction(pid, commit);
     tag(if committed { "COMMIT" } else { "ROLLBACK" })
@@ -177,6 +182,10 @@ fn set_transaction(state: &mut State, pid: i32, modes: TransactionModes, session
 
 /// `SET TRANSACTION SNAPSHOT` (OB-64 to 67).
 fn import(state: &mut State, pid: i32, name: &str) -> Answer {
+    if state.ensure_transaction(pid).block == Block::Implicit {
+        let message = "SET TRANSACTION can only be used in transaction blocks";
+        warn(state, pid, "25P01", message);
+    }
     let database = state.backend_ref(pid).database.clone();
     let transaction = state.ensure_transaction(pid);
     if transaction.queried || transaction.snapshot.is_some() || !transaction.savepoints.is_empty() {
@@ -230,12 +239,16 @@ pub fn settings(state: &mut State, pid: i32, command: &Command) -> Option<Answer
             .map_err(Into::into)
             .and_then(|()| tag("RESET")),
         Command::Reset(None) => {
-            state.backend(pid).settings.reset_all();
+            reset_all(state, pid);
             tag("RESET")
         }
         Command::Discard(what) => {
             if what == "all" {
-                state.backend(pid).settings.reset_all();
+                if state.ensure_transaction(pid).block == Block::Explicit {
+                    let message = "DISCARD ALL cannot run inside a transaction block";
+                    return Some(Err(PgError::new("25001", message).into()));
+                }
+                reset_all(state, pid);
                 let woken = state.locks.release_advisory(pid);
                 state.wake(woken);
                 tag("DISCARD ALL")
@@ -248,6 +261,12 @@ pub fn settings(state: &mut State, pid: i32, command: &Command) -> Option<Answer
         Command::Show(name) => show(state, pid, name),
         _ => return None,
     })
+}
+
+fn reset_all(state: &mut State, pid: i32) {
+    let before = state.backend_ref(pid).application_name().to_owned();
+    state.backend(pid).settings.reset_all();
+    state.name_may_have_changed(pid, &before);
 }
 
 /// Sets a setting, those of the transaction too.
@@ -343,13 +362,25 @@ pub fn text_column(name: &str) -> Column {
 }
 
 impl State {
+    /// Standbys must know of an ACCESS EXCLUSIVE lock on a table: it is logged, and that takes an xid before the lock
+    /// is even asked for (`LogAccessExclusiveLockPrepare`). So whoever waits for one holds up the creation of a slot.
+    pub fn log_lock(&mut self, pid: i32, tag: LockTag, mode: LockMode) {
+        if matches!(tag, LockTag::Relation { .. }) && mode == LockMode::AccessExclusive {
+            self.writing_xid(pid);
+        }
+    }
+
     /// Takes a lock, or says that it must be waited for.
     ///
     /// # Errors
     /// The wait.
     pub fn lock(&mut self, pid: i32, tag: LockTag, mode: LockMode) -> Result<(), Interrupt<Wait>> {
         let keep = Keep::Transaction;
-        if self.locks.holds(pid, tag, mode) || self.locks.try_lock(pid, tag, mode, keep) {
+        if self.locks.holds(pid, tag, mode) {
+            return Ok(());
+        }
+        self.log_lock(pid, tag, mode);
+        if self.locks.try_lock(pid, tag, mode, keep) {
             return Ok(());
         }
         Err(Interrupt::Wait(Wait::Lock { tag, mode, keep }))

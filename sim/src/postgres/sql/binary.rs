@@ -123,7 +123,7 @@ impl<'a> Cursor<'a> {
         let (head, rest) = self
             .0
             .split_first_chunk::<N>()
-            .ok_or_else(PgError::invalid_binary)?;
+            .ok_or_else(|| PgError::new("08P01", "insufficient data left in message"))?;
         self.0 = rest;
         Ok(*head)
     }
@@ -148,7 +148,7 @@ impl<'a> Cursor<'a> {
         let (head, rest) = self
             .0
             .split_at_checked(length)
-            .ok_or_else(PgError::invalid_binary)?;
+            .ok_or_else(|| PgError::new("08P01", "insufficient data left in message"))?;
         self.0 = rest;
         Ok(head)
     }
@@ -264,5 +264,5 @@ fn utf8(bytes: &[u8]) -> Result<&str, PgError> {
     std::str::from_utf8(bytes)
         .ok()
         .filter(|text| !text.contains('\0'))
-        .ok_or_else(|| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))
+        .ok_or_else(|| PgError::invalid_utf8(bytes))
 }

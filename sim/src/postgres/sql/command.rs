@@ -73,7 +73,11 @@ pub enum PublicationChange {
     reason = "the variants and fields are the words of the statements themselves"
 )]
 pub enum Command {
-    Begin(TransactionModes),
+    /// `BEGIN`, or `START TRANSACTION`.
+    Begin {
+        modes: TransactionModes,
+        start: bool,
+    },
     Commit,
     Rollback,
     Savepoint(String),

@@ -9,7 +9,7 @@ use super::execute::places;
 use super::filler::{Filler, store};
 use super::host::{Column, Host, OnConflict};
 use super::names;
-use super::value::{Type, Value};
+use super::value::Value;
 
 /// Where the rows of a COPY go.
 pub struct CopyTarget {
@@ -58,10 +58,7 @@ impl CopyTarget {
     /// A reader for those columns.
     #[must_use]
     pub fn decoder(&self, format: &CopyFormat) -> CopyInDecoder {
-        CopyInDecoder::new(
-            self.columns().into_iter().map(|column| column.ty).collect(),
-            format.clone(),
-        )
+        CopyInDecoder::new(self.columns(), format.clone())
     }
 
     /// Stores rows, with defaults for the columns that are not sent; returns their number.
@@ -89,7 +86,7 @@ impl CopyTarget {
 /// Reads rows from chunks that are cut anywhere.
 #[derive(Debug)]
 pub struct CopyInDecoder {
-    types: Vec<Type>,
+    columns: Vec<Column>,
     format: CopyFormat,
     buffer: Vec<u8>,
     header_read: bool,
@@ -98,11 +95,11 @@ pub struct CopyInDecoder {
 }
 
 impl CopyInDecoder {
-    /// A reader of rows of these types.
+    /// A reader of rows of these columns.
     #[must_use]
-    pub fn new(types: Vec<Type>, format: CopyFormat) -> Self {
+    pub fn new(columns: Vec<Column>, format: CopyFormat) -> Self {
         Self {
-            types,
+            columns,
             format,
             buffer: Vec::new(),
             header_read: false,
@@ -123,8 +120,8 @@ impl CopyInDecoder {
             let rest = &self.buffer[at..];
             let step = match &self.format {
                 CopyFormat::Binary if !self.header_read => header(rest)?.map(|size| (size, Step::Header)),
-                CopyFormat::Binary => binary_row(rest, &self.types)?,
-                CopyFormat::Text { delimiter, null } => text_row(rest, *delimiter, null, &self.types)?,
+                CopyFormat::Binary => binary_row(rest, &self.columns)?,
+                CopyFormat::Text { delimiter, null } => text_row(rest, *delimiter, null, &self.columns)?,
             };
             let Some((size, step)) = step else { break };
             at += size;
@@ -173,7 +170,7 @@ enum Step {
     End,
 }
 
-fn bad(message: &str) -> PgError {
+fn bad(message: impl Into<String>) -> PgError {
     PgError::new("22P04", message)
 }
 
@@ -203,7 +200,7 @@ fn header(bytes: &[u8]) -> Result<Option<usize>, PgError> {
     Ok((bytes.len() >= size).then_some(size))
 }
 
-fn binary_row(bytes: &[u8], types: &[Type]) -> Result<Option<(usize, Step)>, PgError> {
+fn binary_row(bytes: &[u8], columns: &[Column]) -> Result<Option<(usize, Step)>, PgError> {
     let Some(count) = bytes.get(..2) else {
         return Ok(None);
     };
@@ -211,15 +208,15 @@ fn binary_row(bytes: &[u8], types: &[Type]) -> Result<Option<(usize, Step)>, PgE
     if count == -1 {
         return Ok(Some((2, Step::End)));
     }
-    if usize::try_from(count).ok() != Some(types.len()) {
-        return Err(bad(&format!(
+    if usize::try_from(count).ok() != Some(columns.len()) {
+        return Err(bad(format!(
             "row field count is {count}, expected {}",
-            types.len()
+            columns.len()
         )));
     }
     let mut at = 2;
     let mut cells = Vec::new();
-    for _ in types {
+    for _ in columns {
         let Some(length) = bytes.get(at..at + 4) else {
             return Ok(None);
         };
@@ -237,11 +234,12 @@ fn binary_row(bytes: &[u8], types: &[Type]) -> Result<Option<(usize, Step)>, PgE
             }
         });
     }
-    let parse =
-        |(cell, ty): (Option<&[u8]>, &Type)| cell.map_or(Ok(Value::Null), |cell| ty.parse_binary(cell));
+    let parse = |(cell, column): (Option<&[u8]>, &Column)| {
+        cell.map_or(Ok(Value::Null), |cell| column.ty.parse_binary(cell))
+    };
     let row = cells
         .into_iter()
-        .zip(types)
+        .zip(columns)
         .map(parse)
         .collect::<Result<_, _>>()?;
     Ok(Some((at, Step::Row(row))))
@@ -251,7 +249,7 @@ fn text_row(
     bytes: &[u8],
     delimiter: u8,
     null: &str,
-    types: &[Type],
+    columns: &[Column],
 ) -> Result<Option<(usize, Step)>, PgError> {
     let Some(end) = line_end(bytes) else {
         return Ok(None);
@@ -274,23 +272,23 @@ fn text_row(
         at += 1;
     }
     fields.push(&line[start..]);
-    if types.is_empty() && line.is_empty() {
+    if columns.is_empty() && line.is_empty() {
         fields.clear();
     }
-    if fields.len() > types.len() {
+    if fields.len() > columns.len() {
         return Err(bad("extra data after last expected column"));
     }
-    if fields.len() < types.len() {
-        return Err(bad("missing data for column"));
-    }
     let mut row = Vec::new();
-    for (field, ty) in fields.into_iter().zip(types) {
+    for (at, Column { name, ty }) in columns.iter().enumerate() {
+        let Some(&field) = fields.get(at) else {
+            return Err(bad(format!("missing data for column \"{name}\"")));
+        };
         if field == null.as_bytes() {
             row.push(Value::Null);
             continue;
         }
-        let text = String::from_utf8(unescape(field))
-            .map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
+        let text =
+            String::from_utf8(unescape(field)).map_err(|error| PgError::invalid_utf8(error.as_bytes()))?;
         row.push(ty.parse_text(&text)?);
     }
     Ok(Some((end + 1, Step::Row(row))))

@@ -1,5 +1,7 @@
 //! What a failed statement tells its client.
 
+use crate::postgres::utf8::invalid_utf8;
+
 /// An error as an `ErrorResponse` carries it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{severity}: {message} ({code})")]
@@ -80,6 +82,16 @@ impl PgError {
     #[must_use]
     pub fn out_of_range(type_name: &str) -> Self {
         Self::new("22003", format!("{type_name} out of range"))
+    }
+
+    /// `22021` for bytes that are no text; the first ones that are none are named.
+    #[must_use]
+    pub fn invalid_utf8(bytes: &[u8]) -> Self {
+        let invalid = invalid_utf8(bytes).unwrap_or_default();
+        Self::new(
+            "22021",
+            format!("invalid byte sequence for encoding \"UTF8\": {invalid}"),
+        )
     }
 
     /// `22012`.

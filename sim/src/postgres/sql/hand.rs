@@ -19,6 +19,9 @@ pub(crate) fn parse(words: &mut Words<'_>, text: &str) -> Result<Option<Command>
         "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => {
             transaction(words, text)?
         }
+        "set" if words.take("set constraints") => return Err(PgError::unsupported(text)),
+        "create" if words.take("create user mapping for") => return Err(PgError::unsupported(text)),
+        "alter" if words.take("alter user mapping for") => return Err(PgError::unsupported(text)),
         "set" => set(words)?,
         "reset" => {
             words.next();
@@ -85,7 +88,10 @@ fn transaction(words: &mut Words<'_>, text: &str) -> Result<Command, PgError> {
         words.take("work");
     }
     if matches!(first.as_str(), "begin" | "start") {
-        return Ok(Command::Begin(modes(words)?));
+        return Ok(Command::Begin {
+            modes: modes(words)?,
+            start: first == "start",
+        });
     }
     if words.take("to") {
         words.take("savepoint");

@@ -35,11 +35,11 @@ pub async fn run(process: &mut Process, text: &str) -> Step<bool> {
     let Some(command) = parse(text)? else {
         return Ok(false);
     };
+    process.show_query(text);
     if process.with(|backend| backend.transaction.as_ref().is_some_and(|t| t.failed)) {
         let message = "current transaction is aborted, commands ignored until end of transaction block";
         return Err(PgError::new("25P02", message).into());
     }
-    process.show_query(text);
     process.timers.start_command();
     let range = process.state.borrow().options.timings.statement.clone();
     process.work(range).await?;
@@ -144,8 +144,10 @@ async fn create_slot(
     let pid = process.pid;
     let mut creation = {
         let mut state = process.state.borrow_mut();
+        let creation = Creation::begin(&mut state, pid, name, plugin, temporary)?;
+        // Only now: a name that is taken is the first thing that is wrong. An error takes the slot away again.
         check_place(&state, pid, option)?;
-        Creation::begin(&mut state, pid, name, plugin, temporary)?
+        creation
     };
     loop {
         let next = creation.advance(&mut process.state.borrow_mut(), pid);

@@ -8,7 +8,7 @@ pub mod create_slot;
 pub mod drop_slot;
 pub mod grammar;
 pub mod pgoutput;
-mod standby;
+pub(super) mod standby;
 pub mod start;
 pub mod stream;
 

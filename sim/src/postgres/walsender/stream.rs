@@ -19,6 +19,7 @@ use super::standby::{Standby, understand};
 use crate::postgres::activity::WaitEvent;
 use crate::postgres::functions::time;
 use crate::postgres::process::Process;
+use crate::postgres::protocol::Phase;
 use crate::postgres::settings::id;
 use crate::postgres::sql::error::PgError;
 use crate::postgres::waits::{Exit, Step, Stop};
@@ -236,7 +237,7 @@ impl<'a> Stream<'a> {
     fn hear(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Stop> {
         let mut heard = false;
         while !self.process.streamed
-            && let Poll::Ready(message) = self.process.client.poll_message(cx)
+            && let Poll::Ready(message) = self.process.client.poll_message(cx, Phase::Stream)
         {
             match understand(message)? {
                 Standby::Status {

@@ -64,7 +64,7 @@ pub fn pg_stat_activity(state: &State, pid: i32, table: &mut Table) {
             NULL,
             when(Value::Int(i64::from(backend.place) + 40_000)),
             when(timestamp(backend.started)),
-            when(transaction.map_or(NULL, |t| timestamp(t.started))),
+            when(backend.transaction_start().map_or(NULL, timestamp)),
             when(timestamp(backend.activity.query_start)),
             when(timestamp(backend.activity.state_change)),
             when(wait.map(|wait| wait.class()).into()),
@@ -198,7 +198,7 @@ pub fn pg_locks(state: &State, _pid: i32, table: &mut Table) {
     for backend in state
         .backends
         .values()
-        .filter(|b| b.kind != Kind::OutOfBand && b.transaction.is_some())
+        .filter(|b| b.kind != Kind::OutOfBand && b.transaction.as_ref().is_some_and(|t| !t.undone))
     {
         let mut row = [const { NULL }; LOCKS.len()];
         row[0] = "virtualxid".into();
