@@ -175,6 +175,9 @@ async fn kept_stream(pg: &Pg, session: Session) -> Checked {
     drop(session.client);
     let blocked = "active Client/ClientWrite";
     pg.until_doing(session.pid, blocked).await?;
+    // Until the kernels have taken all that they take.
+    pg.sleep(pg.at_once() / 5).await;
+    pg.until_doing(session.pid, blocked).await?;
     pg.stays(session.pid, blocked, NEVER, "a stream that is kept")
         .await?;
     drop(stream);

@@ -180,7 +180,7 @@ async fn smart(pg: &Pg) -> Checked {
     refused(pg, STOPPING).await?;
     ensure_eq!(session.value("SELECT 1").await?, "1", "a session goes on");
     waiting.rows(&import(&name)).await?;
-    ensure_eq!(pg.doing(holder.pid).await?, EXPORTED, "a holder goes on");
+    pg.until_doing(holder.pid, EXPORTED).await?;
     ensure_eq!(holder.value("SELECT 1").await?, "1", "a holder goes on");
     stop(pg, Shutdown::Fast).await?;
     until_down(pg, Duration::ZERO).await?;

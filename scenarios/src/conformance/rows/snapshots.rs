@@ -291,7 +291,7 @@ async fn dropped_under_its_holder(pg: &Pg) -> Checked {
     let owner = "SELECT active_pid FROM pg_replication_slots";
     ensure_eq!(pg.value(owner).await?, "", "active_pid");
     pg.setup("SELECT pg_drop_replication_slot('s')").await?;
-    ensure_eq!(pg.doing(holder.pid).await?, EXPORTED, "the holder");
+    pg.until_doing(holder.pid, EXPORTED).await?;
     importer(pg, &name).await?;
     holder.close().await?;
 

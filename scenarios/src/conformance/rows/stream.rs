@@ -105,7 +105,8 @@ pub(super) async fn blocked(pg: &Pg, options: &str) -> Checked<Client> {
     ))
     .await?;
     let client = streaming(pg, options).await?;
-    pg.until_doing(client.pid, BLOCKED).await?;
+    pg.until_doing_within(client.pid, BLOCKED, pg.at_once() * 10)
+        .await?;
     Ok(client)
 }
 
