@@ -25,7 +25,8 @@ pub struct Args {
     /// The rows whose ids match one of these, such as 'OB-0?,OB-4*'; all by default
     #[arg(long, value_name = "GLOB", value_delimiter = ',', default_value = "*")]
     rows: Vec<Pattern>,
-    /// How many seeds of each row on the simulator
+    /// How many seeds of each race on the simulator, and a tenth of that of each other row; with too few of them an
+    /// outcome may not come up
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The versions of Postgres to ask in the real world

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use leftover_core::clock::SharedClock;
 use leftover_harness::world::{Link, Server, Shutdown, World as _, WorldError};
-use leftover_testcontainers::{Options, RealWorld};
+use leftover_testcontainers::{Options, Provider, RealWorld};
 use leftover_wire::login::Login;
 
 use super::pg::Pg;
@@ -32,7 +32,8 @@ pub struct Real {
 }
 
 impl Real {
-    /// Starts servers of this version.
+    /// Starts servers of this version: containers, or private clusters. Rows configure, stop and kill their servers,
+    /// so one that was given by its URL is left alone.
     ///
     /// # Errors
     /// Says what was tried and what to do.
@@ -41,17 +42,9 @@ impl Real {
             .enable_all()
             .build()
             .map_err(|error| format!("cannot start: {error}"))?;
-        let options = Options {
-            major,
-            ..Options::default()
-        };
-        let world = RealWorld::start(options).map_err(|error| error.to_string())?;
-        let major = world
-            .version()
-            .split('.')
-            .next()
-            .and_then(|major| major.parse().ok())
-            .unwrap_or(major);
+        let start = |provider| RealWorld::start(Options { provider, major });
+        let world = start(Provider::Container)
+            .or_else(|container| start(Provider::Local).map_err(|local| format!("{container}\n{local}")))?;
         Ok(Real {
             world: Arc::new(world),
             major,

@@ -236,6 +236,7 @@ fn truncate_empties_a_table_for_older_snapshots_without_an_error() {
                 .unwrap_err()
                 .contains("duplicate key")
         );
+        old.rows("commit").await;
         assert!(
             pg.try_sql("alter table t alter column b type int")
                 .unwrap_err()

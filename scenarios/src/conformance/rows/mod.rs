@@ -61,15 +61,17 @@ pub fn rows() -> Vec<&'static Row> {
         library::ROWS,
     ];
     let mut rows: Vec<&Row> = themes.into_iter().flatten().collect();
-    rows.sort_by_key(|row| number(row.id));
+    rows.sort_by_key(|row| place(row.id));
     rows
 }
 
-/// `OB-62b` stands between `OB-62` and `OB-63`, and what has no number behind all.
-fn number(id: &str) -> (u32, &str) {
-    let id = id.trim_start_matches("OB-");
+/// `OB-62b` stands between `OB-62` and `OB-63`; the rows of a matrix come last.
+fn place(id: &str) -> (bool, u32, &str) {
+    let Some(id) = id.strip_prefix("OB-") else {
+        return (true, 0, id);
+    };
     let (number, letter) = id.split_at(id.find(|c: char| !c.is_ascii_digit()).unwrap_or(id.len()));
-    (number.parse().unwrap_or(u32::MAX), letter)
+    (false, number.parse().unwrap_or(0), letter)
 }
 
 /// Keepalive settings, and when they find a peer dead that goes silent.
