@@ -23,8 +23,13 @@ fn random_programs_do_on_the_simulated_server_what_they_do_on_postgres_15() {
         ..Options::default()
     };
     let real = Real::start(15).expect("ci/test sets up what is missing");
+    let mut told = 0;
     let report = fuzz(&options, &real, |report| {
         println!("{} programs, {} by another seed", report.compared, report.races);
+        for difference in &report.differences[told..] {
+            println!("{difference}");
+        }
+        told = report.differences.len();
     })
     .expect("Postgres can be asked");
     let found: Vec<String> = report.differences.iter().map(ToString::to_string).collect();

@@ -162,6 +162,14 @@ impl LockTable {
         true
     }
 
+    /// Takes the lock if that needs no place in the queue: whoever would not wait does not go before those who do, not
+    /// even for what it holds in another mode (measured on 15).
+    pub fn try_lock_now(&mut self, pid: i32, tag: LockTag, mode: LockMode, keep: Keep) -> bool {
+        let queue = self.locks.get(&tag).into_iter().flat_map(|lock| &lock.queue);
+        let queued = queue.into_iter().any(|&(p, m, _)| p != pid && m.conflicts(mode));
+        (!queued || self.holds(pid, tag, mode)) && self.try_lock(pid, tag, mode, keep)
+    }
+
     fn add(lock: &mut Lock, pid: i32, mode: LockMode, keep: Keep) {
         let index = lock
             .held

@@ -138,7 +138,7 @@ impl State {
             if nowait {
                 self.log_lock(pid, tag, mode);
                 if !self.locks.holds(pid, tag, mode)
-                    && !self.locks.try_lock(pid, tag, mode, Keep::Transaction)
+                    && !self.locks.try_lock_now(pid, tag, mode, Keep::Transaction)
                 {
                     let message = format!("could not obtain lock on relation \"{}\"", relation.name);
                     return Err(PgError::new("55P03", message).into());

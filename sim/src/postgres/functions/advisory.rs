@@ -57,7 +57,7 @@ pub fn lock(call: &mut Call<'_>) -> Answer {
 /// `pg_try_advisory_lock` and its kin: they answer at once.
 pub fn try_lock(call: &mut Call<'_>) -> Answer {
     let (tag, (mode, keep)) = (tag(call)?, how(call.name));
-    Ok(call.state.locks.try_lock(call.pid, tag, mode, keep).into())
+    Ok(call.state.locks.try_lock_now(call.pid, tag, mode, keep).into())
 }
 
 /// `pg_advisory_unlock`.

@@ -93,6 +93,7 @@ async fn to_client(process: &mut Process, text: &Arc<str>, copy: &CopyCommand) -
 }
 
 async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> {
+    let mut target = process.as_statement(|host| CopyTarget::new(host, copy)).await?;
     if process
         .state
         .borrow_mut()
@@ -101,7 +102,6 @@ async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> 
     {
         return Err(PgError::new("25006", "cannot execute COPY FROM in a read-only transaction").into());
     }
-    let mut target = process.as_statement(|host| CopyTarget::new(host, copy)).await?;
     let mut decoder = target.decoder(&copy.format);
     process
         .client

@@ -147,6 +147,10 @@ async fn create_slot(
         let creation = Creation::begin(&mut state, pid, name, plugin, temporary)?;
         // Only now: a name that is taken is the first thing that is wrong. An error takes the slot away again.
         check_place(&state, pid, option)?;
+        if state.own_xid(pid).is_some() {
+            let message = "cannot create logical replication slot in transaction that has performed writes";
+            return Err(PgError::new("25001", message).into());
+        }
         creation
     };
     loop {
