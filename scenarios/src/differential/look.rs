@@ -36,7 +36,8 @@ pub async fn pids(pg: &Pg) -> Checked<Vec<i32>> {
 
 /// Sessions, locks and slots, with the sessions' names for pids. An idle session's wait and the locks on indexes and
 /// on the catalog are left out: the former comes a moment after ReadyForQuery, the latter are not modelled. Neither is
-/// the queue for a row, the `tuple` lock: all who wait for a row wait for the transaction that has it.
+/// the queue for a row, the `tuple` lock: all who wait for a row wait for the transaction that has it. Nor is the xmin
+/// of a LOCK TABLE that waits: it takes no snapshot but that of the catalog, when its backend has to read it.
 ///
 /// # Errors
 /// When the observer fails.
@@ -48,7 +49,10 @@ pub async fn census(pg: &Pg, name: &impl Fn(i32) -> Option<String>) -> Checked<V
             "SELECT pid, backend_type, state, \
                CASE WHEN wait_event = 'tuple' THEN 'transactionid' \
                  WHEN wait_event_type IN ('Lock', 'Timeout', 'IPC') THEN wait_event END, \
-               backend_xid IS NOT NULL, backend_xmin IS NOT NULL, xact_start IS NOT NULL, query \
+               backend_xid IS NOT NULL, \
+               CASE WHEN wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE %' THEN NULL \
+                 ELSE backend_xmin IS NOT NULL END, \
+               xact_start IS NOT NULL, query \
              FROM pg_stat_activity WHERE backend_type IN ('client backend', 'walsender')",
         ),
         (

@@ -159,6 +159,35 @@ impl<'a> StatementHost<'a> {
         Ok(None)
     }
 
+    /// The tables that store these rows of `name`, each with its row in that table's column order.
+    fn placed(
+        &mut self,
+        name: &ObjectName,
+        rows: Vec<Vec<Value>>,
+    ) -> Answer<Vec<(Rc<Relation>, Vec<Value>)>> {
+        let relation = self.state.locked_table(self.pid, name, LockMode::RowExclusive)?;
+        self.state.require(self.pid, &relation, "INSERT")?;
+        let stores = self.stores(&relation);
+        let mut placed = Vec::with_capacity(rows.len());
+        for row in rows {
+            let row = at_positions(&relation, row);
+            let (store, row) = match relation.kind {
+                RelationKind::Partitioned(_) => constraints::route(self.state, self.pid, &relation, row)?,
+                RelationKind::Table => (Rc::clone(&stores[0]), row),
+                _ => {
+                    return Err(
+                        PgError::new("42809", format!("cannot insert into \"{}\"", relation.name)).into(),
+                    );
+                }
+            };
+            self.check(&store, &row)?;
+            self.state
+                .lock_relation(self.pid, store.oid, LockMode::RowExclusive)?;
+            placed.push((store, row));
+        }
+        Ok(placed)
+    }
+
     /// CHECK constraints of the table that stores the row.
     fn check(&mut self, store: &Relation, row: &[Value]) -> Answer<()> {
         constraints::check_row(store, row)?;
@@ -286,32 +315,17 @@ impl Host for StatementHost<'_> {
         self.state.regclass(self.pid, oid)
     }
 
+    fn admit(&mut self, name: &ObjectName, rows: &[Vec<Value>]) -> Answer<()> {
+        self.placed(name, rows.to_vec()).map(drop)
+    }
+
     fn insert(
         &mut self,
         name: &ObjectName,
         rows: Vec<Vec<Value>>,
         on_conflict: OnConflict,
     ) -> Answer<Vec<InsertOutcome>> {
-        let relation = self.state.locked_table(self.pid, name, LockMode::RowExclusive)?;
-        self.state.require(self.pid, &relation, "INSERT")?;
-        let stores = self.stores(&relation);
-        let mut placed = Vec::with_capacity(rows.len());
-        for row in rows {
-            let row = at_positions(&relation, row);
-            let (store, row) = match relation.kind {
-                RelationKind::Partitioned(_) => constraints::route(self.state, self.pid, &relation, row)?,
-                RelationKind::Table => (Rc::clone(&stores[0]), row),
-                _ => {
-                    return Err(
-                        PgError::new("42809", format!("cannot insert into \"{}\"", relation.name)).into(),
-                    );
-                }
-            };
-            self.check(&store, &row)?;
-            self.state
-                .lock_relation(self.pid, store.oid, LockMode::RowExclusive)?;
-            placed.push((store, row));
-        }
+        let placed = self.placed(name, rows)?;
         if on_conflict == OnConflict::Fail && !placed.is_empty() {
             // A row is stored before its key is looked at: whoever is refused, or waits, has an xid.
             self.state.writing_xid(self.pid);

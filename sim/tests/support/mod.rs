@@ -151,6 +151,10 @@ impl Host for Memory {
             .map(|(name, _)| names::quote_ident(name))
     }
 
+    fn admit(&mut self, _name: &ObjectName, _rows: &[Vec<Value>]) -> Result<(), Interrupt<Self::Wait>> {
+        Ok(())
+    }
+
     fn insert(
         &mut self,
         name: &ObjectName,

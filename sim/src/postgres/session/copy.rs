@@ -112,9 +112,12 @@ async fn from_client(process: &mut Process, copy: &CopyCommand) -> Step<String> 
     let mut pending = Pending::default();
     loop {
         match process.read_copy().await? {
-            Frontend::CopyData(data) => pending.add(decoder.feed(&data)?, data.len()),
+            Frontend::CopyData(data) => {
+                let rows = admit(process, &mut target, decoder.feed(&data)?).await?;
+                pending.add(rows, data.len());
+            }
             Frontend::CopyDone => {
-                pending.add(decoder.finish()?, 0);
+                pending.add(admit(process, &mut target, decoder.finish()?).await?, 0);
                 count += store(process, &mut target, &mut pending).await?;
                 return Ok(format!("COPY {count}"));
             }
@@ -147,6 +150,19 @@ impl Pending {
     fn is_full(&self) -> bool {
         self.rows.len() >= BUFFERED_ROWS || self.bytes >= BUFFERED_BYTES
     }
+}
+
+async fn admit(
+    process: &mut Process,
+    target: &mut CopyTarget,
+    rows: Vec<Vec<Value>>,
+) -> Step<Vec<Vec<Value>>> {
+    if rows.is_empty() {
+        return Ok(rows);
+    }
+    process
+        .as_statement(|host| target.admit(host, rows.clone()))
+        .await
 }
 
 async fn store(process: &mut Process, target: &mut CopyTarget, pending: &mut Pending) -> Step<u64> {

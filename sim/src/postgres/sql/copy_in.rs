@@ -61,11 +61,11 @@ impl CopyTarget {
         CopyInDecoder::new(self.columns(), format.clone())
     }
 
-    /// Stores rows, with defaults for the columns that are not sent; returns their number.
+    /// Rows as they will be stored, with defaults for the columns that are not sent.
     ///
     /// # Errors
-    /// What a row violates.
-    pub fn insert<H: Host>(&mut self, host: &mut H, rows: Vec<Vec<Value>>) -> Bound<u64, H> {
+    /// What a row violates of itself: Postgres finds it as the row comes, and a key that is taken when it writes.
+    pub fn admit<H: Host>(&mut self, host: &mut H, rows: Vec<Vec<Value>>) -> Bound<Vec<Vec<Value>>, H> {
         let mut complete = Vec::new();
         for row in rows {
             let mut cells = vec![None; self.filler.columns.len()];
@@ -75,10 +75,19 @@ impl CopyTarget {
             }
             complete.push(self.filler.fill(host, cells, true)?);
         }
-        let count = complete.len() as u64;
-        if count > 0 {
-            host.insert(&self.name, complete, OnConflict::Fail)?;
+        if !complete.is_empty() {
+            host.admit(&self.name, &complete)?;
         }
+        Ok(complete)
+    }
+
+    /// Stores complete rows; returns their number.
+    ///
+    /// # Errors
+    /// What they violate.
+    pub fn insert<H: Host>(&mut self, host: &mut H, complete: Vec<Vec<Value>>) -> Bound<u64, H> {
+        let count = complete.len() as u64;
+        host.insert(&self.name, complete, OnConflict::Fail)?;
         Ok(count)
     }
 }

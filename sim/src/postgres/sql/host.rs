@@ -86,6 +86,10 @@ pub trait Host {
     /// The name of a relation as `regclass` prints it (qualified when not on the search path), or `None`.
     fn relation_name(&mut self, oid: u32) -> Option<String>;
 
+    /// Whether complete rows may be inserted, as far as each can tell of itself: it has a place, and its columns
+    /// and checks hold.
+    fn admit(&mut self, name: &ObjectName, rows: &[Vec<Value>]) -> Result<(), Interrupt<Self::Wait>>;
+
     /// Inserts complete rows (defaults filled in by the executor through [`Host::defaults`]); returns the
     /// rows as stored. `on_conflict` says what a unique violation does.
     fn insert(
