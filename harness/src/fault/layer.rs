@@ -10,10 +10,11 @@ use leftover_core::clock::SharedClock;
 use super::awaits::Awaits;
 use super::errand::{Errand, Ticket};
 use super::failing::can_fail;
-use super::plan::{Act, At, Fault, Persistence, Plan, Point, Strike, When};
+use super::plan::{Act, At, Fault, Persistence, Plan, When};
 use super::stop::Stop;
+use super::struck::Struck;
 use super::tasks::Tasks;
-use crate::log::{Actor, ActorId, Event, EventLog, Way};
+use crate::log::{Actor, ActorId, Event, EventLog};
 use crate::world::Server;
 
 /// One of the processes of a run.
@@ -31,17 +32,6 @@ pub enum Signal {
     Drop,
     /// Do this to a server; the connection that waits for it has this ticket.
     Errand(Errand, Ticket),
-}
-
-/// A strike of the plan and whether it struck.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Struck {
-    /// What the plan says.
-    pub strike: Strike,
-    /// How many times it struck.
-    pub times: u32,
-    /// The last message of its process when it struck, where it is placed by time.
-    pub last: Option<Point>,
 }
 
 /// How many connections the plan's faults ended without the client's doing.
@@ -470,35 +460,6 @@ impl Layer {
         };
         if let Some(driver) = driver {
             driver.wake();
-        }
-    }
-}
-
-impl Struck {
-    fn meets(&self, actor: &Actor, when: When, message: &str, nth: u32) -> bool {
-        let At::Message { point, when: at } = &self.strike.at else {
-            return false;
-        };
-        let here = *at == when
-            && point.message == message
-            && point.role == actor.role
-            && point.server == actor.server
-            && point.process == actor.process;
-        let again = matches!(
-            self.strike.act,
-            Act::Fault { persistence: Persistence::FromThenOn, .. } if self.times > 0
-        );
-        let first = self.times == 0 && point.connection == actor.connection && point.nth == nth;
-        here && (first || again && actor.connection > point.connection && point.nth == nth)
-    }
-}
-
-impl When {
-    /// The direction of the message that it is about.
-    pub fn way(self) -> Way {
-        match self {
-            When::BeforeSend | When::AfterSend => Way::Sent,
-            When::BeforeDelivery => Way::Received,
         }
     }
 }

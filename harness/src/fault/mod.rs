@@ -6,7 +6,7 @@
 //! those of a message whose kind it cannot tell yet.
 //!
 //! Reading order: [`plan`] (what can strike and where), [`message`] (kinds), `layer` (what all connections of
-//! a run share), `awaits` (the awaits of its processes), `tasks` (what they have spawned), `stop` (the request to stop), `errand` (what is
+//! a run share), `struck` (the strikes of the plan), `awaits` (the awaits of its processes), `tasks` (what they have spawned), `stop` (the request to stop), `errand` (what is
 //! done to the servers out of band), `failing` (statements that fail), `conn` (one connection's state),
 //! `stream` (its `AsyncRead + AsyncWrite`).
 
@@ -20,11 +20,13 @@ pub mod message;
 pub mod plan;
 mod stop;
 mod stream;
+mod struck;
 mod tasks;
 
 pub use awaits::AwaitsAfter;
 pub use errand::{Errand, Ticket};
-pub use layer::{Layer, ProcessId, Severed, Signal, Struck, Traffic};
+pub use layer::{Layer, ProcessId, Severed, Signal, Traffic};
 pub use stop::Stop;
 pub use stream::FaultDial;
+pub use struck::Struck;
 pub use tasks::Spawner;
