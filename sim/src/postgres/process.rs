@@ -128,6 +128,16 @@ impl Process {
 
     /// The timers of a running command.
     pub(super) fn due(&mut self) -> Result<(), Stop> {
+        self.check_client()?;
+        if self.timers.statement.is_some_and(|at| at <= self.timers.now()) {
+            self.timers.statement = None;
+            return Err(cancelled("statement timeout"));
+        }
+        Ok(())
+    }
+
+    /// `client_connection_check_interval`, when it has come.
+    pub(super) fn check_client(&mut self) -> Result<(), Stop> {
         let now = self.timers.now();
         if self.timers.check_client.is_some_and(|at| at <= now) {
             if self.client.socket().peer() != Peer::Open {
@@ -136,10 +146,6 @@ impl Process {
             }
             let interval = self.time_setting(const { id("client_connection_check_interval") });
             self.timers.check_client = interval.map(|after| now + after);
-        }
-        if self.timers.statement.is_some_and(|at| at <= now) {
-            self.timers.statement = None;
-            return Err(cancelled("statement timeout"));
         }
         Ok(())
     }

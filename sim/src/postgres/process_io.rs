@@ -50,7 +50,10 @@ impl Process {
                     Err(stop) => return Poll::Ready(Err(stop)),
                     Ok(()) => {}
                 }
-                let deadlines = [self.timers.check_client, self.timers.statement];
+                // Behind ReadyForQuery no statement runs that could time out.
+                let running = self.with(|backend| !backend.reading);
+                let statement = self.timers.statement.filter(|_| running);
+                let deadlines = [self.timers.check_client, statement];
                 if self.timers.poll_earliest(cx, &deadlines).is_pending() {
                     return Poll::Pending;
                 }
@@ -72,7 +75,7 @@ impl Process {
             Err(stop @ Stop::Exit(_)) => return Err(stop),
             other => other,
         };
-        let interrupt = interrupt.and_then(|()| if running { self.due() } else { Ok(()) });
+        let interrupt = interrupt.and_then(|()| if running { self.due() } else { self.check_client() });
         if let Err(Stop::Error(_)) = &interrupt {
             // Without slack packets are lost in mid-flow: the error finds no room either, until the client reads.
             let chooser = &self.chooser;

@@ -336,3 +336,31 @@ fn a_deadlock_is_found_after_a_second() {
         assert_eq!(code(&two.until_ready().await), None);
     });
 }
+
+#[test]
+fn a_ready_for_query_that_finds_no_room_waits_whatever_the_client_check_finds() {
+    // The kernels take 320 KiB: what is sent last meets a full buffer with one of these.
+    for rows in 300..340 {
+        Pg::run(1, async |pg| {
+            let mut client = pg
+                .connect_set("-c client_connection_check_interval=1s -c statement_timeout=20s")
+                .await;
+            client
+                .send(&format!(
+                    "SELECT repeat('x', 1000) FROM generate_series(1, {rows})"
+                ))
+                .await;
+            pg.sleep(5000).await;
+            assert_eq!(
+                pg.value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'mirror'"),
+                "1"
+            );
+            drop(client);
+            pg.sleep(5000).await;
+            assert_eq!(
+                pg.value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'mirror'"),
+                "0"
+            );
+        });
+    }
+}
