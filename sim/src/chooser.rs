@@ -1,7 +1,7 @@
 //! Seeded choice: the only source of randomness in a simulation.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
@@ -42,17 +42,17 @@ impl Chooser {
 
     /// The generator as it stands, for a stream that only one place draws from.
     pub(crate) fn generator(&self) -> Xoshiro256PlusPlus {
+        self.stream().clone()
+    }
+
+    fn stream(&self) -> MutexGuard<'_, Xoshiro256PlusPlus> {
         // A panic elsewhere cannot leave the generator half changed.
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next 64 bits.
     pub fn bits(&self) -> u64 {
-        // A panic elsewhere cannot leave the generator half changed.
-        self.stream
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .next_u64()
+        self.stream().next_u64()
     }
 
     /// True in `numerator` of `denominator` cases.

@@ -100,7 +100,11 @@ impl Pg {
         })
     }
 
-    async fn let_in(&self, login: &Login, parameters: &[(&str, &str)]) -> Checked<Client> {
+    /// A session of this login with these startup parameters.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn connect_as(&self, login: &Login, parameters: &[(&str, &str)]) -> Checked<Client> {
         self.try_connect(login, parameters)
             .await?
             .map_err(|said| Problem::differs(format!("{login:?} {parameters:?} was refused: {said:?}")))
@@ -119,7 +123,8 @@ impl Pg {
     /// # Errors
     /// When it is refused.
     pub async fn connect_set(&self, options: &str) -> Checked<Client> {
-        self.let_in(&self.server.login(), &[("options", options)]).await
+        self.connect_as(&self.server.login(), &[("options", options)])
+            .await
     }
 
     /// A walsender of the ordinary role with these settings.
@@ -128,7 +133,7 @@ impl Pg {
     /// When it is refused.
     pub async fn walsender(&self, options: &str) -> Checked<Client> {
         let parameters = [("replication", "database"), ("options", options)];
-        self.let_in(&self.server.login(), &parameters).await
+        self.connect_as(&self.server.login(), &parameters).await
     }
 
     /// A superuser's session.
@@ -136,7 +141,7 @@ impl Pg {
     /// # Errors
     /// When it is refused.
     pub async fn superuser(&self) -> Checked<Client> {
-        self.let_in(&self.server.superuser(), &[]).await
+        self.connect_as(&self.server.superuser(), &[]).await
     }
 
     /// Cancels as clients do, on a connection of its own; returns at its EOF.

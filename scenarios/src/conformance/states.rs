@@ -86,6 +86,18 @@ impl State {
         State::NoSync,
     ];
 
+    /// Those of them that have sent all that they had to say.
+    pub const QUIET: [State; 8] = [
+        State::Exported,
+        State::Used,
+        State::Idle,
+        State::IdleWalsender,
+        State::InTransaction,
+        State::Aborted,
+        State::CopyIn,
+        State::NoSync,
+    ];
+
     /// In which a backend sends what nobody reads.
     pub const BLOCKED: [State; 3] = [State::BlockedStream, State::BlockedSelect, State::BlockedCopy];
 

@@ -45,13 +45,13 @@ impl Process {
                     self.with(|backend| backend.activity.wait = Some(WaitEvent::ClientWrite));
                 }
                 self.listen(cx);
-                match self.blocked_write() {
+                let running = self.with(|backend| !backend.reading);
+                match self.blocked_write(running) {
                     Err(interrupt @ Stop::Error(_)) if self.slack == Some(false) => unsaid = Err(interrupt),
                     Err(stop) => return Poll::Ready(Err(stop)),
                     Ok(()) => {}
                 }
                 // Behind ReadyForQuery no statement runs that could time out.
-                let running = self.with(|backend| !backend.reading);
                 let statement = self.timers.statement.filter(|_| running);
                 let deadlines = [self.timers.check_client, statement];
                 if self.timers.poll_earliest(cx, &deadlines).is_pending() {
@@ -67,8 +67,7 @@ impl Process {
     }
 
     /// What a blocked write notices.
-    fn blocked_write(&mut self) -> Result<(), Stop> {
-        let running = self.with(|backend| !backend.reading);
+    fn blocked_write(&mut self, running: bool) -> Result<(), Stop> {
         let interrupt = match self.signals(running) {
             // There is no way to say anything to this client any more.
             Err(Stop::Exit(Exit::Fatal(_))) => return Err(Stop::Exit(Exit::Silent)),

@@ -203,7 +203,7 @@ impl State {
     /// Everything that is not durable goes, and every backend is told.
     pub fn crash(&mut self) {
         self.phase = Phase::Down;
-        let pids: Vec<i32> = self.backends.values().map(|backend| backend.pid).collect();
+        let pids = self.pids(|_| true);
         for pid in &pids {
             self.end_transaction(*pid, false);
             self.unlist(*pid);

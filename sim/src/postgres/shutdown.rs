@@ -126,7 +126,8 @@ impl State {
         }
     }
 
-    fn pids(&self, of: impl Fn(Kind) -> bool) -> Vec<i32> {
+    /// The pids of the backends of these kinds.
+    pub(super) fn pids(&self, of: impl Fn(Kind) -> bool) -> Vec<i32> {
         let wanted = self.backends.values().filter(|backend| of(backend.kind));
         wanted.map(|backend| backend.pid).collect()
     }

@@ -86,17 +86,12 @@ impl Wakers {
 
     /// Takes the first wake-up out that is due by `to`.
     fn pop(&mut self, to: u64) -> Option<Waker> {
-        while let Some(&Reverse((at, _, place))) = self.due.peek() {
-            if at > to {
-                return None;
-            }
-            self.due.pop();
-            self.free.push(place);
-            if let Some(waker) = self.places[place].take() {
-                return Some(waker);
-            }
+        if self.next() > to {
+            return None;
         }
-        None
+        let Reverse((_, _, place)) = self.due.pop()?;
+        self.free.push(place);
+        self.places[place].take()
     }
 }
 

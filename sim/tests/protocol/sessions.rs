@@ -1,6 +1,7 @@
 //! Whole sessions: the client that users run, against a server of a few lines that speaks through
 //! [`Connection`].
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -147,12 +148,15 @@ fn answer(connection: &mut Connection<ServerEnd>, sql: &str) {
                 message: "hello",
                 ..Report::default()
             };
-            replies
-                .notice(&notice)
-                .row_description([field("a"), field("b")])
-                .data_row([Some("1"), None])
-                .data_row([Some(""), Some("ä")])
-                .command_complete("SELECT 2");
+            replies.notice(&notice).row_description([field("a"), field("b")]);
+            for row in [[Some("1"), None], [Some(""), Some("ä")]] {
+                let write = |out: &mut Vec<u8>, value: Option<&str>| {
+                    out.extend_from_slice(value.unwrap_or_default().as_bytes());
+                    Ok::<_, Infallible>(value.is_some())
+                };
+                replies.data_row(row, write).unwrap();
+            }
+            replies.command_complete("SELECT 2");
         }
         "error" => {
             replies.error(&Report {

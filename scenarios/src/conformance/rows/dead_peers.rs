@@ -39,30 +39,18 @@ pub(super) const ROWS: &[Row] = &[
     ),
 ];
 
-/// The states that read and have sent all that they had to say.
-const QUIET: [State; 8] = [
-    State::Exported,
-    State::Used,
-    State::Idle,
-    State::IdleWalsender,
-    State::InTransaction,
-    State::Aborted,
-    State::CopyIn,
-    State::NoSync,
-];
-
 async fn kept_alive(pg: &Pg) -> Checked {
-    let mut alone = enter(pg, &QUIET, KEEPALIVES.options).await?;
+    let mut alone = enter(pg, &State::QUIET, KEEPALIVES.options).await?;
     silence(pg, &mut alone).await?;
     all_go(pg, &alone, KEEPALIVES.dead).await?;
     let both = format!("{} {}", KEEPALIVES.options, USER_TIMEOUT.options);
-    let mut sooner = enter(pg, &QUIET, &both).await?;
+    let mut sooner = enter(pg, &State::QUIET, &both).await?;
     silence(pg, &mut sooner).await?;
     all_go(pg, &sooner, Duration::from_millis(500)..=Duration::from_secs(2)).await
 }
 
 async fn nothing_sent(pg: &Pg) -> Checked {
-    let mut scenes = enter(pg, &QUIET, USER_TIMEOUT.options).await?;
+    let mut scenes = enter(pg, &State::QUIET, USER_TIMEOUT.options).await?;
     silence(pg, &mut scenes).await?;
     all_stay(pg, &scenes, USER_TIMEOUT.time * 3).await
 }

@@ -1,5 +1,7 @@
 //! What many rows set up and look at.
 
+use leftover_wire::login::Login;
+
 use crate::conformance::client::Client;
 use crate::conformance::pg::Pg;
 use crate::conformance::row::{Checked, Problem};
@@ -32,6 +34,16 @@ pub(super) const REPEATABLE_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 
 /// A transaction in which a slot's snapshot can be used; 17 insists on READ ONLY.
 pub(super) const READ_ONLY: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Makes an ordinary role beside that of the rows.
+pub(super) async fn other_role(pg: &Pg) -> Checked<Login> {
+    pg.rows("CREATE ROLE other LOGIN PASSWORD 'secret'").await?;
+    Ok(Login {
+        user: "other".to_owned(),
+        password: Some("secret".to_owned()),
+        ..pg.server().login()
+    })
+}
 
 /// A session with an open transaction that has an id.
 pub(super) async fn blocker(pg: &Pg) -> Checked<Client> {

@@ -3,7 +3,7 @@
 use futures_util::FutureExt as _;
 use leftover_wire::login::Login;
 
-use super::fixture::{CREATE_NOTHING, CREATE_TEMPORARY, DROP, SLOT, problem};
+use super::fixture::{CREATE_NOTHING, CREATE_TEMPORARY, DROP, SLOT, other_role, problem};
 use super::stream::{START, at_tip, publish, streaming};
 use crate::conformance::client::Client;
 use crate::conformance::pg::Pg;
@@ -208,21 +208,16 @@ async fn drop_database(pg: &Pg) -> Checked {
         database: "doomed".to_owned(),
         ..login
     };
-    let let_in = async |parameters: &'static [(&'static str, &'static str)]| {
-        let connected = pg.try_connect(&inside, parameters).await?;
-        connected.map_err(|said| Problem::differs(format!("refused: {said:?}")))
-    };
-    let database = &[("replication", "database")];
     let mut admin = pg.superuser().await?;
     admin.rows("CREATE DATABASE doomed").await?;
-    let session = let_in(&[]).await?;
+    let session = pg.connect_as(&inside, &[]).await?;
     let message = admin.fails("DROP DATABASE doomed", "55006").await?;
     ensure_eq!(
         message,
         "database \"doomed\" is being accessed by other users",
         "a session"
     );
-    let mut walsender = let_in(database).await?;
+    let mut walsender = pg.connect_as(&inside, &[("replication", "database")]).await?;
     walsender.rows(CREATE_NOTHING).await?;
     walsender.start(START).await?;
     for sql in ["DROP DATABASE doomed", "DROP DATABASE doomed WITH (FORCE)"] {
@@ -242,14 +237,8 @@ async fn drop_database(pg: &Pg) -> Checked {
 }
 
 async fn role_gone(pg: &Pg) -> Checked {
-    pg.rows("CREATE ROLE other LOGIN PASSWORD 'secret'").await?;
-    let other = Login {
-        user: "other".to_owned(),
-        password: Some("secret".to_owned()),
-        ..pg.server().login()
-    };
-    let connected = pg.try_connect(&other, &[]).await?;
-    let mut session = connected.map_err(|said| Problem::differs(format!("refused: {said:?}")))?;
+    let other = other_role(pg).await?;
+    let mut session = pg.connect_as(&other, &[]).await?;
     for change in ["ALTER ROLE other NOLOGIN", "DROP ROLE other"] {
         pg.rows(change).await?;
         ensure_eq!(session.value("SELECT 1").await?, "1", "{change}");

@@ -149,16 +149,10 @@ fn stream(state: State) -> Fate {
 }
 
 fn quiet(state: State) -> Fate {
-    match state {
-        State::Idle
-        | State::IdleWalsender
-        | State::InTransaction
-        | State::Aborted
-        | State::CopyIn
-        | State::NoSync
-        | State::Exported
-        | State::Used => Fate::Gone,
-        _ => Fate::Stays,
+    if State::QUIET.contains(&state) {
+        Fate::Gone
+    } else {
+        Fate::Stays
     }
 }
 

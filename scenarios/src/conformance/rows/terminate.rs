@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use leftover_wire::login::Login;
 
-use super::fixture::{DROP, make_slot, problem, terminate};
+use super::fixture::{DROP, make_slot, other_role, problem, terminate};
 use super::stream::{ACTIVE, START, blocked, publish, publish_anew, streaming};
 use crate::conformance::client::Client;
 use crate::conformance::pg::Pg;
@@ -187,14 +186,7 @@ async fn cancelled_first(pg: &Pg) -> Checked<&'static str> {
 }
 
 async fn rights(pg: &Pg) -> Checked {
-    pg.rows("CREATE ROLE other LOGIN PASSWORD 'secret'").await?;
-    let other = Login {
-        user: "other".to_owned(),
-        password: Some("secret".to_owned()),
-        ..pg.server().login()
-    };
-    let connected = pg.try_connect(&other, &[]).await?;
-    let mut other = connected.map_err(|said| Problem::differs(format!("refused: {said:?}")))?;
+    let mut other = pg.connect_as(&other_role(pg).await?, &[]).await?;
     let (own, mut client) = (pg.connect().await?, pg.connect().await?);
     let superuser = pg.superuser().await?;
     let signal = |pid: i32| format!("SELECT pg_terminate_backend({pid})");

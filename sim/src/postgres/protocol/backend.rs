@@ -156,24 +156,11 @@ impl<'a> Replies<'a> {
         })
     }
 
-    /// DataRow.
-    pub fn data_row<V: AsRef<[u8]>>(&mut self, values: impl IntoIterator<Item = Option<V>>) -> &mut Self {
-        let written: Result<&mut Self, std::convert::Infallible> =
-            self.data_row_with(values, |out, value| {
-                Ok(value.is_some_and(|value| {
-                    out.put_slice(value.as_ref());
-                    true
-                }))
-            });
-        let Ok(this) = written;
-        this
-    }
-
     /// DataRow whose values `write` appends; it answers whether there is one (else it is NULL).
     ///
     /// # Errors
     /// Those of `write`; nothing was said then.
-    pub fn data_row_with<T, E>(
+    pub fn data_row<T, E>(
         &mut self,
         values: impl IntoIterator<Item = T>,
         mut write: impl FnMut(&mut Vec<u8>, T) -> Result<bool, E>,

@@ -62,7 +62,7 @@ pub async fn send_rows(
         let values = row.iter().zip(columns).enumerate();
         let encode =
             |out: &mut Vec<u8>, (index, (value, column))| encode(out, value, column, formats.of(index));
-        process.client.replies().data_row_with(values, encode)?;
+        process.client.replies().data_row(values, encode)?;
         if process.client.unsent() >= SEND_BUFFER {
             process.flush().await?;
         }
