@@ -45,7 +45,9 @@ pub struct Bounds {
     pub noticed: Duration,
     /// B2: after silence.
     pub silent: Duration,
-    /// By when a run returns, whatever happens to it.
+    /// By when a run returns, whatever happens to it. One that tries again, and meets a network that stalls every
+    /// time, takes each of its bounds for every try of every partition: hours, which cost nothing in virtual
+    /// time. What never returns is found all the same.
     pub run: Duration,
     /// By when a drop returns, whatever happens to it.
     pub drop: Duration,
@@ -58,7 +60,7 @@ impl Default for Bounds {
         Bounds {
             noticed: Duration::from_secs(5),
             silent: Duration::from_secs(60),
-            run: Duration::from_secs(600),
+            run: Duration::from_secs(2 * 60 * 60),
             drop: Duration::from_secs(120),
             lasting: Duration::from_secs(600),
         }

@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::errands::Errands;
-use crate::fault::plan::{Act, Then};
+use crate::fault::plan::Act;
 use crate::fault::{Layer, ProcessId, Severed, Stop};
 use crate::invariant::{Before, Bounds, End, MayStay, left};
 use crate::leftover::{Call, Foreign, Leftover};
 use crate::pipeline::{DropReport, Pipeline, RunReport};
-use crate::process::Process;
 use crate::run::Settings;
-use crate::supervise::{Ended, Running, Supervision};
+use crate::supervise::{Ended, Supervision};
 use crate::world::{Server, World, WorldError};
 
 /// How the calls of a run ended.
 pub(crate) struct Course {
     pub(crate) run_id: ProcessId,
     pub(crate) run: Ended<RunReport>,
+    /// When it ended.
+    pub(crate) run_ended: Duration,
+    pub(crate) drop_id: Option<ProcessId>,
     pub(crate) drop: Option<Ended<DropReport>>,
     pub(crate) beside: Option<Ended<RunReport>>,
     pub(crate) polls: u64,
@@ -119,7 +121,7 @@ pub(crate) struct Bench<'a, W> {
 }
 
 impl<W: World> Bench<'_, W> {
-    fn bounds(&self) -> &Bounds {
+    pub(crate) fn bounds(&self) -> &Bounds {
         &self.settings.bounds
     }
 
@@ -134,7 +136,11 @@ impl<W: World> Bench<'_, W> {
     }
 
     /// Looks until nothing is left or `bound` has passed; once when it is nothing.
-    async fn settle(&self, may_stay: &MayStay, bound: Duration) -> Result<Vec<Leftover>, WorldError> {
+    pub(crate) async fn settle(
+        &self,
+        may_stay: &MayStay,
+        bound: Duration,
+    ) -> Result<Vec<Leftover>, WorldError> {
         let clock = self.layer.clock();
         let start = clock.now();
         let mut pause = Duration::from_millis(5);
@@ -156,6 +162,29 @@ impl<W: World> Bench<'_, W> {
         }
     }
 
+    /// What must be gone at once, as sessions that still have a moment need not.
+    async fn left_but_sessions(&self, may_stay: &MayStay) -> Result<Vec<Leftover>, WorldError> {
+        let mut found = self.left(may_stay).await?;
+        found.retain(|leftover| !matches!(leftover, Leftover::Session(_)));
+        Ok(found)
+    }
+
+    /// Looks until no session is left or `bound` has passed; all else must be gone at once.
+    pub(crate) async fn settle_sessions(
+        &self,
+        may_stay: &MayStay,
+        bound: Duration,
+    ) -> Result<Vec<Leftover>, WorldError> {
+        if bound.is_zero() {
+            return self.settle(may_stay, bound).await;
+        }
+        let mut found = self.left_but_sessions(may_stay).await?;
+        if found.is_empty() {
+            found = self.settle(may_stay, bound).await?;
+        }
+        Ok(found)
+    }
+
     /// The drop has returned and the run goes on: its sessions still have a moment, all else is gone.
     pub(crate) async fn after_drop_while_run_goes_on(
         &self,
@@ -168,9 +197,7 @@ impl<W: World> Bench<'_, W> {
             [] => MayStay::Nothing,
             named => MayStay::Named(named.to_vec()),
         };
-        let mut found = self.left(&may_stay).await?;
-        found.retain(|leftover| !matches!(leftover, Leftover::Session(_)));
-        Ok(found)
+        self.left_but_sessions(&may_stay).await
     }
 
     /// What the end of the run leaves that it may not.
@@ -178,7 +205,10 @@ impl<W: World> Bench<'_, W> {
         let end = course.end(&self.layer);
         let mut found = self.calls(course);
         let may_stay = end.may_stay();
-        let mut left = self.settle(&may_stay, self.bound(&end, course)).await?;
+        let mut left = match end {
+            End::DropOk => self.settle_sessions(&may_stay, self.after_drop(course)).await?,
+            _ => self.settle(&may_stay, self.bound(&end, course)).await?,
+        };
         let longer = end.slot_creation_bound(self.bounds(), &self.pipeline.budget());
         if let Some(longer) = longer
             && !left.is_empty()
@@ -194,13 +224,36 @@ impl<W: World> Bench<'_, W> {
         Ok(found)
     }
 
+    /// How long after a drop that promised that nothing is left there may be sessions. It knew of none of them:
+    /// the run had just been given up and closes its own, or somebody on the way has closed one of the drop's
+    /// and the server has yet to hear of it.
+    fn after_drop(&self, course: &Course) -> Duration {
+        let noticed = self.bounds().noticed;
+        let run = match course.run {
+            Ended::Cancelled | Ended::Killed => (course.run_ended + noticed).saturating_sub(course.duration),
+            _ if course.run_went_on => noticed,
+            _ => Duration::ZERO,
+        };
+        let drop = course
+            .drop_id
+            .map_or(Duration::ZERO, |id| self.closed_on_the_way(id));
+        run.max(drop).max(self.pipeline.budget().closing)
+    }
+
+    /// How long the server may take to hear that connections of this process were closed, when some were.
+    pub(crate) fn closed_on_the_way(&self, process: ProcessId) -> Duration {
+        let closed = |server| self.layer.severed(process, server).closed > 0;
+        if Server::BOTH.into_iter().any(closed) {
+            self.bounds().noticed
+        } else {
+            Duration::ZERO
+        }
+    }
+
     fn bound(&self, end: &End, course: &Course) -> Duration {
         let mut bound = end.bound(self.bounds()).max(self.pipeline.budget().closing);
         if course.run_went_on {
             bound = bound.max(self.bounds().noticed);
-        }
-        if matches!(end, End::DropOk) {
-            return bound;
         }
         for server in Server::BOTH {
             let severed = self.layer.severed(course.run_id, server);
@@ -289,7 +342,7 @@ impl<W: World> Bench<'_, W> {
     }
 
     /// Whether the target holds the source's rows.
-    async fn rows(&self, pipeline: &dyn Pipeline) -> Result<Vec<Leftover>, WorldError> {
+    pub(crate) async fn rows(&self, pipeline: &dyn Pipeline) -> Result<Vec<Leftover>, WorldError> {
         let mut found = Vec::new();
         for pair in pipeline.tables() {
             let mut balance: BTreeMap<Vec<Option<String>>, i64> = BTreeMap::new();
@@ -319,94 +372,6 @@ impl<W: World> Bench<'_, W> {
         Ok(found)
     }
 
-    /// What comes after a judged end: the next run where the plan asks for one, the last drop, and a long
-    /// look.
-    pub(crate) async fn aftermath(&self, course: &Course, then: Then) -> Result<Vec<Leftover>, WorldError> {
-        self.layer.heal();
-        if course.end(&self.layer) == End::DropOk {
-            return self.lasting().await;
-        }
-        let closing = self.pipeline.budget().closing;
-        if then == Then::RunThenDrop {
-            let process = Process::start(self.world, &self.layer, "next run");
-            let run = Running::new(process, self.bounds().run, |env| self.pipeline.run(env));
-            let ended = run.alone(&self.layer, &self.errands).await?;
-            let mut found = Vec::from_iter(finding(Call::NextRun, &ended, self.bounds().run, false));
-            found.extend(self.settle(&MayStay::SlotAndPublication, closing).await?);
-            found.extend(self.rows(self.pipeline).await?);
-            if !found.is_empty() {
-                return Ok(found);
-            }
-        }
-        let mut found = self.drop_at_last("last drop", self.pipeline).await?;
-        found.extend(self.settle(&MayStay::Nothing, closing).await?);
-        if found.is_empty() {
-            found = self.lasting().await?;
-        }
-        if let Some(beside) = self.beside {
-            // A crash of a server ends it too, with or without its tables.
-            if let Some(Ended::Returned(Ok(_))) = course.beside {
-                found.extend(self.rows(beside).await?);
-            }
-            found.extend(self.drop_at_last("drop beside", beside).await?);
-        }
-        Ok(found)
-    }
-
-    /// Drops from a process of its own. Where the plan stops that drop, what it leaves is what the end of a
-    /// run may leave, and dropping again finishes the job (law 8).
-    async fn drop_at_last(&self, label: &str, pipeline: &dyn Pipeline) -> Result<Vec<Leftover>, WorldError> {
-        let strikes = || self.layer.struck().iter().map(|struck| struck.times).sum::<u32>();
-        let before = strikes();
-        let (found, returned) = self.drop_once(label, pipeline).await?;
-        if strikes() == before || returned {
-            return Ok(found);
-        }
-        self.layer.heal();
-        let mut found = self
-            .settle(&MayStay::SlotAndPublication, self.bounds().silent)
-            .await?;
-        let (again, _) = self.drop_once(&format!("{label} again"), pipeline).await?;
-        found.extend(again);
-        Ok(found)
-    }
-
-    /// What is wrong with a drop, and whether it returned and was content.
-    async fn drop_once(
-        &self,
-        label: &str,
-        pipeline: &dyn Pipeline,
-    ) -> Result<(Vec<Leftover>, bool), WorldError> {
-        let process = Process::start(self.world, &self.layer, label);
-        let drop = Running::new(process, self.bounds().drop, |env| pipeline.drop_all(env));
-        let ended = drop.alone(&self.layer, &self.errands).await?;
-        let mut found = Vec::from_iter(finding(Call::LastDrop, &ended, self.bounds().drop, false));
-        let Ended::Returned(Ok(DropReport { may_be_left, .. })) = ended else {
-            return Ok((found, false));
-        };
-        let content = may_be_left.is_empty();
-        if !content {
-            found.push(Leftover::NoPromise {
-                call: Call::LastDrop,
-                may_be_left,
-            });
-        }
-        Ok((found, content))
-    }
-
-    /// What came back after a drop that promised that nothing is left.
-    async fn lasting(&self) -> Result<Vec<Leftover>, WorldError> {
-        let lasting = self.bounds().lasting;
-        if lasting.is_zero() {
-            return Ok(Vec::new());
-        }
-        // Whatever still waits for a transaction of theirs gets its way all the sooner, and ten minutes of their
-        // transactions would be most of the run.
-        self.writers_go.ask();
-        self.layer.clock().sleep(lasting).await;
-        self.settle(&MayStay::Nothing, Duration::ZERO).await
-    }
-
     /// What of somebody else's was removed or ended.
     pub(crate) async fn touched(&self) -> Result<Vec<Leftover>, WorldError> {
         let mut found = Vec::new();
@@ -427,7 +392,7 @@ impl<W: World> Bench<'_, W> {
     }
 }
 
-fn finding<T>(call: Call, ended: &Ended<T>, bound: Duration, reason: bool) -> Option<Leftover> {
+pub(crate) fn finding<T>(call: Call, ended: &Ended<T>, bound: Duration, reason: bool) -> Option<Leftover> {
     match ended {
         Ended::Hung => Some(Leftover::DidNotEnd { call, bound }),
         Ended::Returned(Err(error)) if !reason => Some(Leftover::Failed {

@@ -9,6 +9,7 @@
 //! [`run`], [`verdict`], [`signature`] and [`reach`] (one run), [`lab`] and [`explore`] (many), [`shrink`] and [`story`]
 //! (what matters of one), [`case`] and [`near`] (one that is kept in a file); [`glue`] (other people's code).
 
+mod aftermath;
 pub mod case;
 pub mod census;
 pub mod config;

@@ -31,6 +31,10 @@ const HOLD: Duration = Duration::from_millis(40);
 /// How long a writer rests between two transactions.
 const PAUSE: Duration = Duration::from_millis(25);
 
+/// How long writers stay. A run that still goes on then has seen of them what there is to see; hours of their
+/// transactions would only cost time.
+const SHIFT: Duration = Duration::from_secs(600);
+
 /// The `application_name` of the session that makes somebody else's slot, and leaves.
 const PASSING: &str = "somebody else";
 
@@ -166,8 +170,9 @@ pub fn write_beside<W: World>(
         }
     });
     let all = futures_util::future::join_all(each);
+    let shift = world.clock().sleep(SHIFT);
     Box::pin(async move {
-        let _gone = select(pin!(until), pin!(all)).await;
+        let _gone = select(select(pin!(until), shift), pin!(all)).await;
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::errands::Errands;
@@ -39,10 +40,12 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// For a world on real servers and in real time: nobody looks again ten minutes after a drop.
+    /// For a world on real servers and in real time: nobody waits for a run for more than ten minutes, or looks
+    /// again ten minutes after a drop.
     pub fn real() -> Self {
         let bounds = Bounds {
-            lasting: std::time::Duration::ZERO,
+            run: Duration::from_secs(600),
+            lasting: Duration::ZERO,
             ..Bounds::default()
         };
         Settings { bounds, exact: false }
@@ -233,10 +236,13 @@ async fn drive<W: World>(bench: &Bench<'_, W>, plan: &Plan) -> Result<(Course, V
         early = bench.after_drop_while_run_goes_on(&supervision).await?;
     }
     let polls = supervision.run_polls();
+    let (run_ended, drop_id) = (supervision.run_ended(), supervision.drop_id());
     let (run, drop, beside) = supervision.ends();
     let course = Course {
         run_id,
         run,
+        run_ended,
+        drop_id,
         drop,
         beside,
         polls,

@@ -34,6 +34,8 @@ pub(crate) struct Running<'a, T> {
     bound: Sleep,
     timers: Vec<(usize, Sleep)>,
     ended: Option<Ended<T>>,
+    /// When it ended, on the log's clock.
+    ended_at: Duration,
     polls: u64,
 }
 
@@ -55,6 +57,7 @@ impl<'a, T> Running<'a, T> {
             future: Some(call(env)),
             bound,
             ended: None,
+            ended_at: Duration::ZERO,
             polls: 0,
         }
     }
@@ -72,8 +75,9 @@ impl<'a, T> Running<'a, T> {
                 Ended::Killed => "is killed",
                 Ended::Hung => "does not return, and is killed",
             };
-            let label = self.process.label();
-            self.process.layer().log().note(&format!("{label} {how}"));
+            let (label, log) = (self.process.label(), self.process.layer().log());
+            log.note(&format!("{label} {how}"));
+            self.ended_at = log.elapsed();
             self.ended = Some(ended);
         }
     }
@@ -200,6 +204,16 @@ impl<'a> Supervision<'a> {
     /// How often the run's future has been polled.
     pub(crate) fn run_polls(&self) -> u64 {
         self.run.polls
+    }
+
+    /// When the run ended, on the log's clock.
+    pub(crate) fn run_ended(&self) -> Duration {
+        self.run.ended_at
+    }
+
+    /// The drop beside the run.
+    pub(crate) fn drop_id(&self) -> Option<ProcessId> {
+        self.drop.as_ref().map(|drop| drop.process.id())
     }
 
     /// What the drop beside the run reported, when it returned.

@@ -9,7 +9,7 @@ use fake::toy::{Fault as Wrong, Toy, scenario};
 use fake::{FakeWorld, SECOND};
 use leftover_core::connection::Row;
 use leftover_harness::config::Config;
-use leftover_harness::fault::plan::{Act, At, Fault, Persistence, Plan, Point, Scope, Then, When};
+use leftover_harness::fault::plan::{Act, At, Fault, Persistence, Plan, Point, Scope, Strike, Then, When};
 use leftover_harness::invariant::End;
 use leftover_harness::leftover::Leftover;
 use leftover_harness::pipeline::{Pipeline, Stopped};
@@ -279,6 +279,32 @@ fn a_drop_that_promises_too_much_is_found() {
 }
 
 #[test]
+fn beside_a_drop_a_cancelled_run_has_a_moment_for_its_sessions_and_for_nothing_else() {
+    let late = at("worker", 4, "Query SELECT", When::AfterSend);
+    let mut plan = Plan::one(late, Act::Drop);
+    plan.strikes.push(Strike {
+        at: At::Message {
+            point: point("worker", 4, "ReadyForQuery", 2),
+            when: When::BeforeDelivery,
+        },
+        act: Act::Cancel,
+    });
+    let outcome = run(sound, &plan);
+    assert_eq!(
+        (&outcome.end, &outcome.verdict),
+        (&End::DropOk, &Verdict::Clean),
+        "{outcome:?}"
+    );
+    let outcome = run(|_| Toy::boxed(Wrong::KeepsSession), &plan);
+    let [Leftover::Session(_)] = outcome.verdict.leftovers() else {
+        panic!("{outcome:?}")
+    };
+    let outcome = run(|_| Toy::boxed(Wrong::DropsHalf), &plan);
+    assert_eq!(outcome.end, End::DropOk);
+    insta::assert_snapshot!(outcome.verdict, @"source: publication `toy` is left");
+}
+
+#[test]
 fn a_drop_that_touches_a_similar_name_is_found() {
     let outcome = run(|_| Toy::boxed(Wrong::DropsSimilar), &Plan::calm());
     insta::assert_snapshot!(outcome.verdict, @"source: publication `toy_` of somebody else is gone");
@@ -288,7 +314,7 @@ fn a_drop_that_touches_a_similar_name_is_found() {
 fn a_run_that_does_not_return_is_found_and_its_sessions_are_not_blamed() {
     let outcome = run(|_| Toy::boxed(Wrong::Hangs), &Plan::calm());
     assert_eq!(outcome.end, End::Hung);
-    insta::assert_snapshot!(outcome.verdict, @"the run did not return within 600s");
+    insta::assert_snapshot!(outcome.verdict, @"the run did not return within 7200s");
 }
 
 #[test]
@@ -298,14 +324,14 @@ fn a_stalled_run_that_has_no_bound_of_its_own_is_found() {
         fault(Fault::Stall),
     );
     let outcome = run(sound, &plan);
-    insta::assert_snapshot!(outcome.verdict, @"the run did not return within 600s");
+    insta::assert_snapshot!(outcome.verdict, @"the run did not return within 7200s");
 }
 
 #[test]
 fn silence_leaves_a_session_that_only_the_server_can_end() {
     let silence = fault(Fault::Silence(Silence::Both));
     let mut plan = Plan::one(at("worker", 1, "Query SELECT", When::AfterSend), silence);
-    plan.strikes.push(leftover_harness::fault::plan::Strike {
+    plan.strikes.push(Strike {
         at: after(SECOND),
         act: Act::Cancel,
     });
