@@ -64,7 +64,7 @@ impl Simulation {
         // All of it is one poll of madsim's root task: madsim answers whoever asks the system for time or
         // randomness, and sees none of our tasks and timers, of which there are thousands in a run.
         runtime.block_on(async move {
-            let executor = Executor::new(&Chooser::new(self.seed).fork("executor"));
+            let executor = Executor::new(Chooser::new(self.seed).fork("executor"));
             let handle = Handle {
                 seed: self.seed,
                 executor: Rc::clone(&executor),

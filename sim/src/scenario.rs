@@ -159,7 +159,7 @@ fn in_a_world<T>(
             password: None,
             database: options.database.clone(),
         };
-        let (clock, chooser) = (sim.clock(), sim.chooser());
+        let (clock, seed) = (sim.clock(), sim.chooser().seed());
         let world = SimWorld::new(
             &sim,
             DESCRIPTION,
@@ -171,7 +171,7 @@ fn in_a_world<T>(
                 PgServer::new(
                     options.clone(),
                     clock.clone(),
-                    chooser.fork(&format!("{server} {time}")),
+                    seed.fork(&format!("{server} {time}")),
                 )
             },
         );

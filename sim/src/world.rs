@@ -128,7 +128,7 @@ impl SimWorld {
         options: &WorldOptions,
         make: impl Fn(Server, u32) -> S + Clone + 'static,
     ) -> Self {
-        let network = Network::new(sim, sim.chooser().fork("network"), options.connections.clone());
+        let network = Network::new(sim, &sim.chooser().fork("network"), options.connections.clone());
         let port = |server: Server, login: &Login| {
             let (listener, dialer) = network.listen(&server.to_string());
             let (requests, asked) = mpsc::unbounded_channel();

@@ -45,7 +45,7 @@ pub fn simulate<T: 'static>(
         ..Simulation::new(seed)
     };
     let ran = simulation.run(|sim| {
-        let network = Network::new(&sim, sim.chooser().fork("network"), PipeOptions::default());
+        let network = Network::new(&sim, &sim.chooser().fork("network"), PipeOptions::default());
         let (listener, dialer) = network.listen("server");
         let options = ServerOptions::default();
         let server = PgServer::new(options.clone(), sim.clock(), sim.chooser().fork("server"));

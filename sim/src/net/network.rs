@@ -8,23 +8,23 @@ use std::task::{Context, Poll, Waker};
 
 use super::ends::{ClientEnd, ServerEnd, pair};
 use super::options::PipeOptions;
-use crate::chooser::Chooser;
+use crate::chooser::{Chooser, Seed};
 use crate::runtime::{Handle, Timer};
 
 /// The network of one simulation.
 #[derive(Debug, Clone)]
 pub struct Network {
     timer: Timer,
-    chooser: Chooser,
+    seed: Seed,
     options: PipeOptions,
 }
 
 impl Network {
     /// A network on the simulation's clock. `chooser` is the network's own.
-    pub fn new(handle: &Handle, chooser: Chooser, options: PipeOptions) -> Self {
+    pub fn new(handle: &Handle, chooser: &Chooser, options: PipeOptions) -> Self {
         Network {
             timer: handle.timer(),
-            chooser,
+            seed: chooser.seed(),
             options,
         }
     }
@@ -39,7 +39,7 @@ impl Network {
             waker: None,
         }));
         let network = Network {
-            chooser: self.chooser.fork(name),
+            seed: self.seed.fork(name).seed(),
             ..self.clone()
         };
         let dialer = Dialer {
@@ -120,12 +120,7 @@ impl Dialer {
     /// [`io::ErrorKind::ConnectionRefused`] while the port is down.
     pub fn dial(&self) -> impl Future<Output = io::Result<ClientEnd>> + Send + 'static {
         let Dialer {
-            network:
-                Network {
-                    timer,
-                    chooser,
-                    options,
-                },
+            network: Network { timer, seed, options },
             port,
         } = self.clone();
         async move {
@@ -134,7 +129,7 @@ impl Dialer {
                 port.dialled += 1;
                 port.dialled
             };
-            let chooser = chooser.fork(&format!("connection {dialled}"));
+            let chooser = seed.fork(&format!("connection {dialled}"));
             let there = chooser.duration(options.to_server.latency.clone());
             let back = chooser.duration(options.to_client.latency.clone());
             timer.sleep(there).await;

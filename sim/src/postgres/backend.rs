@@ -194,9 +194,8 @@ async fn start(process: &mut Process, startup: &SessionStartup, limit: Instant) 
             None => Method::Trust,
         }
     };
-    let chooser = process.chooser.clone();
     let shared = process.state.clone();
-    let work = authenticate(&mut process.client, &method, &startup.user, &chooser);
+    let work = authenticate(&mut process.client, &method, &startup.user, &process.chooser);
     match guarded(&shared, pid, limit, work).await {
         Some(Ok(())) => {}
         Some(Err(AuthenticationError::Refused { code, message })) => {

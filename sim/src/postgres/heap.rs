@@ -1,7 +1,7 @@
 //! The rows of one table: blocks of tuples with `xmin` and `xmax`, and the entries of its unique indexes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::snapshot::View;
 use super::sql::value::Value;
@@ -23,7 +23,7 @@ pub struct Tuple {
     /// Who unmade it, or [`INVALID_XID`].
     pub xmax: Xid,
     /// Its values, one for each column that the table had then.
-    pub values: Arc<[Value]>,
+    pub values: Rc<[Value]>,
     /// Whether vacuum has removed it.
     pub removed: bool,
 }
@@ -78,7 +78,7 @@ impl Heap {
     }
 
     /// Stores a row, without a look at unique indexes.
-    pub fn insert(&mut self, xid: Xid, values: Arc<[Value]>) -> Ctid {
+    pub fn insert(&mut self, xid: Xid, values: Rc<[Value]>) -> Ctid {
         let width = (TUPLE_OVERHEAD + values.iter().map(values::width).sum::<usize>()).next_multiple_of(8);
         let full = |block: &Block| match self.rows_per_block {
             Some(rows) => block.tuples.len() >= rows,

@@ -1,7 +1,6 @@
 //! The server as one statement sees it: the executor's [`Host`].
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use sqlparser::ast::ObjectName;
 
@@ -83,7 +82,7 @@ impl<'a> StatementHost<'a> {
             .filter(|(_, tuple)| view.sees(&self.state.log, tuple.xmin, tuple.xmax))
             .map(|((block, item), tuple)| {
                 let values = match &order {
-                    None if tuple.values.len() == width => Arc::clone(&tuple.values),
+                    None if tuple.values.len() == width => Rc::clone(&tuple.values),
                     None => (0..width).map(|at| value_at(store, &tuple.values, at)).collect(),
                     Some(order) => order
                         .iter()
@@ -263,7 +262,7 @@ impl Host for StatementHost<'_> {
             }
         }
         Ok(Scan {
-            columns: Arc::clone(&relation.scan_columns),
+            columns: Rc::clone(&relation.scan_columns),
             rows,
             oid: relation.oid,
         })
@@ -272,7 +271,7 @@ impl Host for StatementHost<'_> {
     fn target(&mut self, name: &ObjectName) -> Answer<Scan> {
         let relation = self.state.locked_table(self.pid, name, LockMode::RowExclusive)?;
         Ok(Scan {
-            columns: Arc::clone(&relation.scan_columns),
+            columns: Rc::clone(&relation.scan_columns),
             rows: Vec::new(),
             oid: relation.oid,
         })
@@ -341,7 +340,7 @@ impl Host for StatementHost<'_> {
                     let heap = self.state.database(self.pid).heaps.get(&store.filenode);
                     let values = heap
                         .and_then(|heap| heap.tuple(ctid))
-                        .map(|tuple| Arc::clone(&tuple.values));
+                        .map(|tuple| Rc::clone(&tuple.values));
                     InsertOutcome::Conflict(ScanRow {
                         ctid,
                         values: values.unwrap_or_default(),

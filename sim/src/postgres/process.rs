@@ -41,7 +41,7 @@ pub struct Process {
     /// Its timers.
     pub timers: Timers,
     /// Its choices.
-    pub chooser: Chooser,
+    pub chooser: Rc<Chooser>,
     /// After a cancelled write found slack in the kernel's buffers: what is unsent does not block (OB-72).
     pub(super) slack: Option<bool>,
     /// Both sides have said CopyDone in a stream: a later one on this connection ends at once (OB-91).
@@ -76,7 +76,7 @@ pub enum Attention {
 
 impl Process {
     /// A process for this backend.
-    pub fn new(state: Shared, pid: i32, client: Connection<AnySocket>, chooser: Chooser) -> Self {
+    pub fn new(state: Shared, pid: i32, client: Connection<AnySocket>, chooser: Rc<Chooser>) -> Self {
         let timers = Timers::new(state.borrow().clock.clone());
         Self {
             state,

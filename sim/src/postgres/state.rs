@@ -53,7 +53,7 @@ pub struct State {
     /// Its clock.
     pub clock: SharedClock,
     /// Its choices.
-    pub chooser: Chooser,
+    pub chooser: Rc<Chooser>,
     /// Server-wide settings at rest.
     pub settings: Rc<Values>,
     /// Roles by name.
@@ -94,7 +94,7 @@ impl State {
             settings: Rc::new(server_settings(&options)),
             options: Rc::new(options),
             clock,
-            chooser,
+            chooser: Rc::new(chooser),
             roles: BTreeMap::new(),
             databases: BTreeMap::new(),
             log: TransactionLog::default(),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use leftover_core::connection::Lsn;
 
@@ -17,15 +16,15 @@ use super::xid::Xid;
 pub(super) type Sources = BTreeMap<u32, Option<Rc<Source>>>;
 
 /// A row of a table.
-type Row<'a> = (&'a Rc<Relation>, Arc<[Value]>);
+type Row<'a> = (&'a Rc<Relation>, Rc<[Value]>);
 
 impl StatementHost<'_> {
     /// Stores a row, which takes the place of `old` when it is an update.
     pub(super) fn store(&mut self, store: &Rc<Relation>, xid: Xid, values: Vec<Value>, old: Option<Row<'_>>) {
         let lsn = self.state.wal_end();
         self.state.write_wal(64);
-        let values: Arc<[Value]> = values.into();
-        self.log_row(lsn, xid, old, Some((store, Arc::clone(&values))));
+        let values: Rc<[Value]> = values.into();
+        self.log_row(lsn, xid, old, Some((store, Rc::clone(&values))));
         let rows_per_block = self.state.options.rows_per_block;
         let (database, _) = self.state.database_mut(self.pid);
         let heap = database
@@ -45,11 +44,11 @@ impl StatementHost<'_> {
     }
 
     /// Marks a row as unmade; answers what it was.
-    pub(super) fn end(&mut self, store: &Relation, place: Ctid, xid: Xid) -> Option<Arc<[Value]>> {
+    pub(super) fn end(&mut self, store: &Relation, place: Ctid, xid: Xid) -> Option<Rc<[Value]>> {
         let (database, _) = self.state.database_mut(self.pid);
         let heap = database.heaps.get_mut(&store.filenode)?;
         heap.end(place, xid);
-        heap.tuple(place).map(|tuple| Arc::clone(&tuple.values))
+        heap.tuple(place).map(|tuple| Rc::clone(&tuple.values))
     }
 
     /// A record at `lsn` says that one row has gone, one has come, or one has become the other.

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use leftover_core::connection::Lsn;
@@ -49,11 +48,11 @@ pub struct Source {
 #[derive(Debug)]
 pub enum Change {
     /// A new row.
-    Insert(Rc<Source>, Arc<[Value]>),
+    Insert(Rc<Source>, Rc<[Value]>),
     /// A row and what it became.
-    Update(Rc<Source>, Arc<[Value]>, Arc<[Value]>),
+    Update(Rc<Source>, Rc<[Value]>, Rc<[Value]>),
     /// A row that is gone.
-    Delete(Rc<Source>, Arc<[Value]>),
+    Delete(Rc<Source>, Rc<[Value]>),
     /// Tables emptied by one command, and its options CASCADE and RESTART IDENTITY.
     Truncate {
         /// The tables.

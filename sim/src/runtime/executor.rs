@@ -12,8 +12,6 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use leftover_core::clock::Instant;
-use rand::Rng;
-use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::chooser::Chooser;
 
@@ -194,18 +192,18 @@ pub(super) struct Executor {
     pub(super) time: Arc<Time>,
     ready: Arc<Ready>,
     /// Of which ready task runs next, and how long a poll takes.
-    choices: RefCell<Xoshiro256PlusPlus>,
+    choices: Chooser,
     /// By number, from 1; `None` while it runs and when it is done.
     tasks: RefCell<Vec<Option<Task>>>,
     alerts: RefCell<Vec<(Arc<Alert>, Waker)>>,
 }
 
 impl Executor {
-    pub(super) fn new(chooser: &Chooser) -> Rc<Self> {
+    pub(super) fn new(chooser: Chooser) -> Rc<Self> {
         let executor = Executor {
             time: Arc::default(),
             ready: Arc::default(),
-            choices: RefCell::new(chooser.generator()),
+            choices: chooser,
             tasks: RefCell::new(vec![None]),
             alerts: RefCell::default(),
         };
@@ -270,7 +268,7 @@ impl Executor {
         if ready.is_empty() {
             return None;
         }
-        let bits = self.choices.borrow_mut().next_u64();
+        let bits = self.choices.bits();
         // The bias is below one in 2^31 for any number of tasks that there is.
         let place = ((bits >> 32) * ready.len() as u64) >> 32;
         let task = ready.swap_remove(usize::try_from(place).expect("the number of a ready task"));

@@ -19,7 +19,7 @@ fn trace(seed: u64) -> String {
     Simulation::new(seed)
         .run(|sim| async move {
             let chooser = sim.chooser();
-            let network = Network::new(&sim, chooser.fork("network"), PipeOptions::default());
+            let network = Network::new(&sim, &chooser.fork("network"), PipeOptions::default());
             let (listener, dialer) = network.listen("echo");
             sim.spawn(echo(sim.clone(), listener));
             for number in 0..8 {

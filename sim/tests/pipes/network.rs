@@ -10,7 +10,7 @@ use super::{SHORT, simulated};
 #[test]
 fn a_port_that_is_down_refuses_and_one_that_is_up_again_does_not() {
     simulated(1, |sim| async move {
-        let (listener, dialer) = Network::new(&sim, sim.chooser(), PipeOptions::default()).listen("port");
+        let (listener, dialer) = Network::new(&sim, &sim.chooser(), PipeOptions::default()).listen("port");
         dialer.set_up(false);
         assert_eq!(
             dialer.dial().await.unwrap_err().kind(),
@@ -29,7 +29,7 @@ fn a_port_that_is_down_refuses_and_one_that_is_up_again_does_not() {
 #[test]
 fn connections_are_accepted_in_the_order_in_which_they_arrive() {
     simulated(1, |sim| async move {
-        let (listener, dialer) = Network::new(&sim, sim.chooser(), PipeOptions::default()).listen("port");
+        let (listener, dialer) = Network::new(&sim, &sim.chooser(), PipeOptions::default()).listen("port");
         for name in [b"a", b"b"] {
             dialer.dial().await.unwrap().write_all(name).await.unwrap();
         }
@@ -44,7 +44,7 @@ fn connections_are_accepted_in_the_order_in_which_they_arrive() {
 #[test]
 fn an_attempt_that_is_given_up_leaves_at_most_a_closed_connection() {
     simulated(1, |sim| async move {
-        let (listener, dialer) = Network::new(&sim, sim.chooser(), PipeOptions::default()).listen("port");
+        let (listener, dialer) = Network::new(&sim, &sim.chooser(), PipeOptions::default()).listen("port");
         let mut dial = Box::pin(dialer.dial());
         let server = accepted_first(&listener, &mut dial).await;
         drop(dial);

@@ -42,7 +42,7 @@ impl Pg {
         };
         simulation
             .run(|sim| {
-                let network = Network::new(&sim, sim.chooser().fork("network"), PipeOptions::default());
+                let network = Network::new(&sim, &sim.chooser().fork("network"), PipeOptions::default());
                 let (listener, dialer) = network.listen("server");
                 let server = PgServer::new(options, sim.clock(), sim.chooser().fork("server"));
                 let (accepting, handle) = (server.clone(), sim.clone());

@@ -38,7 +38,7 @@ const FIXTURE: &str = r#"
 "#;
 
 fn server(sim: &Handle, name: &str) -> (PgServer, Connector) {
-    let network = Network::new(sim, sim.chooser().fork("network"), PipeOptions::default());
+    let network = Network::new(sim, &sim.chooser().fork("network"), PipeOptions::default());
     let (listener, dialer) = network.listen(name);
     let options = ServerOptions {
         rows_per_block: Some(20),

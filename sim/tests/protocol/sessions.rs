@@ -38,14 +38,14 @@ fn against<F: Future>(method: Method, password: &str, client: impl FnOnce(Connec
     };
     Simulation::new(3)
         .run(|sim| {
-            let network = Network::new(&sim, sim.chooser().fork("network"), PipeOptions::default());
+            let network = Network::new(&sim, &sim.chooser().fork("network"), PipeOptions::default());
             let (listener, dialer) = network.listen("server");
-            let chooser = sim.chooser().fork("server");
+            let seed = sim.chooser().seed();
             let (server, method) = (sim.clone(), Arc::new(method));
             sim.spawn(async move {
                 loop {
                     let connection = Connection::new(listener.accept().await);
-                    let (method, chooser) = (Arc::clone(&method), chooser.clone());
+                    let (method, chooser) = (Arc::clone(&method), seed.fork("server"));
                     server.spawn(async move {
                         let _ = serve(connection, &method, &chooser).await;
                     });

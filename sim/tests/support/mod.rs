@@ -1,7 +1,7 @@
 //! A server of a few tables in memory, for the executor alone.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use leftover_sim::postgres::sql::command::{Command, Parsed};
 use leftover_sim::postgres::sql::error::PgError;
@@ -20,7 +20,7 @@ pub enum Never {}
 
 struct Table {
     oid: u32,
-    columns: Arc<[Column]>,
+    columns: Rc<[Column]>,
     defaults: Vec<ColumnDefault>,
     key: Option<usize>,
     rows: Vec<ScanRow>,
@@ -57,14 +57,14 @@ impl Memory {
                 for option in &column.options {
                     match &option.option {
                         ColumnOption::Default(expr) => {
-                            default = ColumnDefault::Expression(Arc::new(expr.clone()))
+                            default = ColumnDefault::Expression(Rc::new(expr.clone()))
                         }
                         ColumnOption::PrimaryKey(_) => key = Some(index),
                         ColumnOption::Generated {
                             generation_expr: Some(expr),
                             ..
                         } => {
-                            default = ColumnDefault::Generated(Arc::new(expr.clone()));
+                            default = ColumnDefault::Generated(Rc::new(expr.clone()));
                         }
                         ColumnOption::Generated { .. } => {
                             default = ColumnDefault::Identity {

@@ -1,6 +1,6 @@
 //! A relation's definition: what `pg_class`, `pg_attribute`, `pg_constraint` and `pg_index` say of it.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use crate::postgres::sql::host;
 use crate::postgres::sql::value::{Type, Value};
@@ -84,7 +84,7 @@ pub enum ColumnSource {
     /// It does not.
     Nothing,
     /// `DEFAULT expr`.
-    Default(Arc<Expr>),
+    Default(Rc<Expr>),
     /// An identity: its sequence, and whether ALWAYS.
     Identity {
         /// The sequence's oid.
@@ -98,7 +98,7 @@ pub enum ColumnSource {
         sequence: u32,
     },
     /// `GENERATED ALWAYS AS (…) STORED`.
-    Generated(Arc<Expr>),
+    Generated(Rc<Expr>),
 }
 
 impl ColumnSource {
@@ -106,7 +106,7 @@ impl ColumnSource {
     pub fn as_default(&self) -> host::ColumnDefault {
         match self {
             ColumnSource::Nothing => host::ColumnDefault::None,
-            ColumnSource::Default(expr) => host::ColumnDefault::Expression(Arc::clone(expr)),
+            ColumnSource::Default(expr) => host::ColumnDefault::Expression(Rc::clone(expr)),
             ColumnSource::Identity { sequence, always } => host::ColumnDefault::Identity {
                 sequence: *sequence,
                 always: *always,
@@ -115,7 +115,7 @@ impl ColumnSource {
                 sequence: *sequence,
                 always: false,
             },
-            ColumnSource::Generated(expr) => host::ColumnDefault::Generated(Arc::clone(expr)),
+            ColumnSource::Generated(expr) => host::ColumnDefault::Generated(Rc::clone(expr)),
         }
     }
 }
@@ -149,7 +149,7 @@ pub struct Constraint {
     /// Its name.
     pub name: String,
     /// What it demands.
-    pub expr: Arc<Expr>,
+    pub expr: Rc<Expr>,
 }
 
 /// Which old values UPDATE and DELETE put in the log.
@@ -181,7 +181,7 @@ pub struct Relation {
     /// Its columns, dropped ones too.
     pub columns: Vec<ColumnDefinition>,
     /// The columns that are there, as a scan gives them.
-    pub scan_columns: Arc<[host::Column]>,
+    pub scan_columns: Rc<[host::Column]>,
     /// Its CHECK constraints.
     pub checks: Vec<Constraint>,
     /// Its storage; TRUNCATE gives it a new one.

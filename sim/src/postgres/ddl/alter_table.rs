@@ -1,6 +1,6 @@
 //! ALTER TABLE.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, Ident, Owner, RenameTableNameKind,
@@ -201,7 +201,7 @@ fn alter_column(
         }
         AlterColumnOperation::DropNotNull => relation.columns[position].not_null = false,
         AlterColumnOperation::SetDefault { value } => {
-            relation.columns[position].source = ColumnSource::Default(Arc::new(value.clone()));
+            relation.columns[position].source = ColumnSource::Default(Rc::new(value.clone()));
         }
         AlterColumnOperation::SetDataType {
             data_type,

@@ -1,6 +1,6 @@
 //! Column definitions from CREATE TABLE and ALTER TABLE.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sqlparser::ast::{ColumnDef, ColumnOption, DataType, Expr, GeneratedAs, UnaryOperator, Value as Literal};
 
@@ -48,7 +48,7 @@ pub(crate) fn blank(state: &mut State, pid: i32, schema: u32, name: &str, kind: 
         owner: state.role(pid).oid,
         kind,
         columns: Vec::new(),
-        scan_columns: Arc::from([]),
+        scan_columns: Rc::from([]),
         checks: Vec::new(),
         filenode: oid,
         parent: None,
@@ -104,7 +104,7 @@ pub(crate) fn define(
         match &option.option {
             ColumnOption::Null => {}
             ColumnOption::NotNull => column.not_null = true,
-            ColumnOption::Default(expr) => column.source = ColumnSource::Default(Arc::new(expr.clone())),
+            ColumnOption::Default(expr) => column.source = ColumnSource::Default(Rc::new(expr.clone())),
             ColumnOption::PrimaryKey(_) => {
                 column.not_null = true;
                 carried.primary = true;
@@ -117,7 +117,7 @@ pub(crate) fn define(
                 generation_expr,
                 ..
             } => match (generated_as, generation_expr) {
-                (_, Some(expr)) => column.source = ColumnSource::Generated(Arc::new(expr.clone())),
+                (_, Some(expr)) => column.source = ColumnSource::Generated(Rc::new(expr.clone())),
                 (kind, None) => {
                     column.not_null = true;
                     let sequence = add_sequence(state, pid, relation, position, &column.name);

@@ -1,6 +1,6 @@
 //! CREATE TABLE and CREATE SCHEMA.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sqlparser::ast::{CreateTable, Expr, TableConstraint};
 
@@ -211,7 +211,7 @@ pub(crate) fn add_check(
     relation.checks.push(Constraint {
         oid,
         name,
-        expr: Arc::new(expr),
+        expr: Rc::new(expr),
     });
 }
 

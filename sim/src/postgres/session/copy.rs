@@ -1,6 +1,6 @@
 //! COPY to and from the client.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::execute::Memo;
 use crate::postgres::host::StatementHost;
@@ -27,7 +27,7 @@ const BUFFERED_BYTES: usize = 65_535;
 ///
 /// # Errors
 /// With its error or the backend's end.
-pub async fn run(process: &mut Process, text: &Arc<str>, copy: &CopyCommand) -> Step<String> {
+pub async fn run(process: &mut Process, text: &Rc<str>, copy: &CopyCommand) -> Step<String> {
     let range = process.state.borrow().options.timings.statement.clone();
     process.work(range).await?;
     match copy.direction {
@@ -72,7 +72,7 @@ fn format(format: &CopyFormat) -> Format {
     }
 }
 
-async fn to_client(process: &mut Process, text: &Arc<str>, copy: &CopyCommand) -> Step<String> {
+async fn to_client(process: &mut Process, text: &Rc<str>, copy: &CopyCommand) -> Step<String> {
     let (columns, rows) = process.as_statement(|host| copy_out(host, text, copy)).await?;
     let types: Vec<Type> = columns.iter().map(|column| column.ty.clone()).collect();
     process

@@ -1,6 +1,6 @@
 //! One statement: executed at once, or it says what it waits for and is executed again after that.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::utility;
 use crate::postgres::functions::Pending;
@@ -19,7 +19,7 @@ pub enum Done {
     /// Rows.
     Rows {
         /// Their columns.
-        columns: Arc<[Column]>,
+        columns: Rc<[Column]>,
         /// The rows.
         rows: Vec<Vec<Value>>,
         /// The command tag.

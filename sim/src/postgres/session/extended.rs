@@ -1,7 +1,6 @@
 //! The extended query protocol of ordinary sessions.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -26,7 +25,7 @@ pub struct Prepared {
     /// Its text.
     pub sql: String,
     /// The statement; none for an empty text.
-    pub parsed: Arc<[Parsed]>,
+    pub parsed: Rc<[Parsed]>,
     /// The types that Parse declared.
     pub declared: Vec<Option<Type>>,
     /// What it wants and gives.
@@ -45,7 +44,7 @@ pub struct Portal {
 
 #[derive(Debug)]
 struct Rest {
-    columns: Arc<[Column]>,
+    columns: Rc<[Column]>,
     rows: std::vec::IntoIter<Vec<Value>>,
     tag: String,
 }

@@ -1,6 +1,6 @@
 //! The simple query protocol: one message, any number of statements, one implicit transaction.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::commands::Session;
 use super::execute::{Done, Memo, Parameters, execute};
@@ -93,7 +93,7 @@ impl Session {
     /// With the first statement's error or the backend's end.
     pub async fn simple_query(&mut self, process: &mut Process, sql: &str) -> Step<()> {
         process.start_sql(sql);
-        let statements: Arc<[Parsed]> = parse(sql)?;
+        let statements: Rc<[Parsed]> = parse(sql)?;
         if statements.is_empty() {
             process.client.replies().empty_query();
             return self.finish_implicit(process).await;

@@ -1,7 +1,6 @@
 //! Binding: from the parser's tree to a [`Plan`], with the relations looked up and the types decided.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use sqlparser::ast::{
     Expr, LimitClause, OrderBy, OrderByExpr, OrderByKind, OrderBySort, Query, SetExpr, SetOperator,
@@ -19,7 +18,7 @@ use super::value::{Type, Value};
 #[derive(Debug, Clone)]
 pub(crate) struct Visible {
     pub(crate) alias: String,
-    pub(crate) columns: Arc<[Column]>,
+    pub(crate) columns: Rc<[Column]>,
     pub(crate) oid: u32,
     /// Columns that USING merged into an earlier source.
     pub(crate) merged: Vec<String>,
@@ -290,9 +289,9 @@ pub(crate) fn missing_from(name: &str) -> PgError {
 
 /// Columns under the names that an alias list gives.
 pub(crate) fn rename<'a>(
-    columns: Arc<[Column]>,
+    columns: Rc<[Column]>,
     aliases: impl Iterator<Item = &'a sqlparser::ast::Ident>,
-) -> Arc<[Column]> {
+) -> Rc<[Column]> {
     let mut aliases = aliases.peekable();
     if aliases.peek().is_none() {
         return columns;

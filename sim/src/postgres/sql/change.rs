@@ -1,7 +1,7 @@
 //! UPDATE and DELETE.
 
 use std::fmt::Display;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sqlparser::ast::{
     self, Expr, FromTable, ObjectName, SelectItem, TableFactor, TableWithJoins, UpdateTableFromKind,
@@ -106,7 +106,7 @@ fn bind_change<H: Host>(
     let visible = alias
         .as_ref()
         .map_or_else(|| names::last(name), |alias| names::fold(&alias.name));
-    binder.show(visible, Arc::clone(&scan.columns), scan.oid, alias.as_ref())?;
+    binder.show(visible, Rc::clone(&scan.columns), scan.oid, alias.as_ref())?;
     let mut joins = vec![Join {
         kind: JoinKind::Inner,
         source: Source::Rows(Slot::of(scan.rows)),

@@ -1,6 +1,6 @@
 //! What a parsed statement asks for.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sqlparser::ast::{self, ObjectName};
 
@@ -10,7 +10,7 @@ use super::copy::CopyCommand;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
     /// Its text, without the semicolon.
-    pub text: Arc<str>,
+    pub text: Rc<str>,
     /// What it asks for.
     pub statement: Command,
 }

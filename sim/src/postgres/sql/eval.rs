@@ -1,7 +1,7 @@
 //! Evaluation of bound expressions.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::bind::Bound;
 use super::cast::{CastKind, cast};
@@ -430,6 +430,6 @@ pub(crate) fn interval(months: i32, days: i32, micros: i64) -> Value {
 }
 
 /// The row of values as a shared slice.
-pub(crate) fn shared(values: Vec<Value>) -> Arc<[Value]> {
+pub(crate) fn shared(values: Vec<Value>) -> Rc<[Value]> {
     values.into()
 }

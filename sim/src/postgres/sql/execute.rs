@@ -1,6 +1,6 @@
 //! The executor's front: queries and the statements that change rows.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sqlparser::ast::Query;
 
@@ -18,7 +18,7 @@ use super::value::{Type, Value};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rows {
     /// The columns; none for a statement that gives no rows.
-    pub columns: Arc<[Column]>,
+    pub columns: Rc<[Column]>,
     /// The rows.
     pub rows: Vec<Vec<Value>>,
     /// The command tag: `SELECT 3`, `INSERT 0 1`.
@@ -67,12 +67,12 @@ pub fn execute_typed<H: Host>(
 }
 
 /// What a query gives: its columns and its rows.
-type Relation = (Arc<[Column]>, Vec<Vec<Value>>);
+type Relation = (Rc<[Column]>, Vec<Vec<Value>>);
 
 /// Runs a query that is, or is part of, the statement of this text.
 fn run_query<H: Host>(
     host: &mut H,
-    text: &Arc<str>,
+    text: &Rc<str>,
     query: &Query,
     parameters: &[Value],
     declared: &[Option<Type>],
@@ -80,7 +80,7 @@ fn run_query<H: Host>(
     let prepared = plans::prepare(host, text, query, declared)?;
     let rows = Exec { host, parameters }.plan(&prepared.plan, None);
     prepared.rest();
-    Ok((Arc::clone(&prepared.columns), rows?))
+    Ok((Rc::clone(&prepared.columns), rows?))
 }
 
 /// What a statement will give and wants, without running it; `declared` are the types that Parse named
@@ -115,7 +115,7 @@ pub fn describe<H: Host>(
 ///
 /// # Errors
 /// `42703` for a column that is not there, and what the query fails with.
-pub fn copy_out<H: Host>(host: &mut H, text: &Arc<str>, command: &CopyCommand) -> Bound<Relation, H> {
+pub fn copy_out<H: Host>(host: &mut H, text: &Rc<str>, command: &CopyCommand) -> Bound<Relation, H> {
     match &command.source {
         CopySource::Query(query) => run_query(host, text, query, &[], &[]),
         CopySource::Table { name, columns } => {

@@ -1,6 +1,6 @@
 //! Binding of FROM.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
@@ -189,11 +189,11 @@ impl<H: Host> Binder<'_, H> {
             && let Some((_, cte)) = self.ctes.iter().rev().find(|(cte, _)| cte == single)
         {
             let cte = cte.clone();
-            self.show(visible, Arc::clone(&cte.columns), 0, alias)?;
+            self.show(visible, Rc::clone(&cte.columns), 0, alias)?;
             return Ok(Source::Cte(cte));
         }
         let scan = self.host.scan(name, *only, false)?;
-        self.show(visible, Arc::clone(&scan.columns), scan.oid, alias)?;
+        self.show(visible, Rc::clone(&scan.columns), scan.oid, alias)?;
         let slot = Slot::of(scan.rows);
         self.reads.push(Read {
             name: name.clone(),
@@ -209,7 +209,7 @@ impl<H: Host> Binder<'_, H> {
     pub(crate) fn show(
         &mut self,
         name: String,
-        columns: Arc<[Column]>,
+        columns: Rc<[Column]>,
         oid: u32,
         alias: Option<&TableAlias>,
     ) -> Bound<(), H> {

@@ -1,7 +1,7 @@
 //! What the SQL executor asks of the server that runs it: relations, functions that touch the server, and
 //! waits. The executor itself holds no state between statements.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sqlparser::ast::ObjectName;
 
@@ -40,14 +40,14 @@ pub struct ScanRow {
     /// `ctid` as (block, item); (0, 0) for views.
     pub ctid: (u32, u16),
     /// The values, one for each column.
-    pub values: Arc<[Value]>,
+    pub values: Rc<[Value]>,
 }
 
 /// A relation as the running statement sees it.
 #[derive(Debug, Clone)]
 pub struct Scan {
     /// Its columns in order.
-    pub columns: Arc<[Column]>,
+    pub columns: Rc<[Column]>,
     /// Its visible rows in physical order.
     pub rows: Vec<ScanRow>,
     /// `tableoid`; 0 for views.
@@ -119,7 +119,7 @@ pub enum ColumnDefault {
     /// NULL.
     None,
     /// An expression.
-    Expression(Arc<sqlparser::ast::Expr>),
+    Expression(Rc<sqlparser::ast::Expr>),
     /// `GENERATED … AS IDENTITY` or serial: the next value of the sequence with this oid, which
     /// [`Host::call`] gives as `nextval(oid)`. `always` refuses explicit values outside COPY (428C9).
     Identity {
@@ -129,7 +129,7 @@ pub enum ColumnDefault {
         always: bool,
     },
     /// `GENERATED ALWAYS AS (…) STORED`: explicit values are refused (428C9; in COPY 42P10).
-    Generated(Arc<sqlparser::ast::Expr>),
+    Generated(Rc<sqlparser::ast::Expr>),
 }
 
 /// What INSERT does on a unique violation.

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sqlparser::ast::{SchemaName, Statement};
 use sqlparser::dialect::PostgreSqlDialect;
@@ -19,7 +19,7 @@ const CACHED_TEXTS: usize = 2048;
 /// Longer texts are not remembered.
 const CACHED_LENGTH: usize = 16 * 1024;
 
-type Cache = BTreeMap<Box<str>, Result<Arc<[Parsed]>, PgError>>;
+type Cache = BTreeMap<Box<str>, Result<Rc<[Parsed]>, PgError>>;
 
 thread_local! {
     static CACHE: RefCell<Cache> = const { RefCell::new(BTreeMap::new()) };
@@ -29,7 +29,7 @@ thread_local! {
 ///
 /// # Errors
 /// `42601` for a syntax error anywhere, `0A000` for a statement of Postgres that the parser does not know.
-pub fn parse(sql: &str) -> Result<Arc<[Parsed]>, PgError> {
+pub fn parse(sql: &str) -> Result<Rc<[Parsed]>, PgError> {
     if let Some(known) = CACHE.with_borrow(|cache| cache.get(sql).cloned()) {
         return known;
     }
@@ -45,7 +45,7 @@ pub fn parse(sql: &str) -> Result<Arc<[Parsed]>, PgError> {
     parsed
 }
 
-fn parse_text(sql: &str) -> Result<Arc<[Parsed]>, PgError> {
+fn parse_text(sql: &str) -> Result<Rc<[Parsed]>, PgError> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
         .map_err(|error| PgError::new("42601", error.message.to_lowercase()))?;
@@ -85,7 +85,7 @@ fn finish(
     statements: &mut Vec<Parsed>,
 ) -> Result<(), PgError> {
     let Some(start) = start else { return Ok(()) };
-    let text: Arc<str> = sql.get(start..end).unwrap_or(sql).trim_end().into();
+    let text: Rc<str> = sql.get(start..end).unwrap_or(sql).trim_end().into();
     let statement = parse_one(&text, super::only::mark(tokens))?;
     statements.push(Parsed { text, statement });
     Ok(())

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::error::PgError;
 use super::host::{Column, ScanRow};
@@ -46,7 +45,7 @@ pub(crate) enum Node {
     WholeRow {
         depth: usize,
         source: usize,
-        columns: Arc<[Column]>,
+        columns: Rc<[Column]>,
     },
     /// The n-th aggregate of the query at this depth.
     Aggregate {
@@ -311,7 +310,7 @@ impl PartialEq for Source {
 /// A common table expression: run once, on first use.
 #[derive(Debug)]
 pub(crate) struct Cte {
-    pub(crate) columns: Arc<[Column]>,
+    pub(crate) columns: Rc<[Column]>,
     pub(crate) plan: Plan,
     pub(crate) rows: RefCell<Option<Rc<Vec<ScanRow>>>>,
 }

@@ -8,7 +8,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use sqlparser::ast::{ObjectName, Query};
 
@@ -52,13 +51,13 @@ pub(crate) struct Read {
     pub(crate) name: ObjectName,
     pub(crate) only: bool,
     pub(crate) oid: u32,
-    pub(crate) columns: Arc<[Column]>,
+    pub(crate) columns: Rc<[Column]>,
     pub(crate) slot: Slot,
 }
 
 impl Read {
     fn is_of(&self, scan: &Scan) -> bool {
-        let same = Arc::ptr_eq(&self.columns, &scan.columns) || self.columns == scan.columns;
+        let same = Rc::ptr_eq(&self.columns, &scan.columns) || self.columns == scan.columns;
         self.oid == scan.oid && same
     }
 }
@@ -68,7 +67,7 @@ impl Read {
 pub(crate) struct Prepared {
     pub(crate) plan: Plan,
     /// The plan's columns.
-    pub(crate) columns: Arc<[Column]>,
+    pub(crate) columns: Rc<[Column]>,
     declared: Vec<Option<Type>>,
     reads: Vec<Read>,
     ctes: Vec<Rc<Cte>>,
@@ -92,13 +91,13 @@ impl Prepared {
 }
 
 thread_local! {
-    static PLANS: RefCell<BTreeMap<Arc<str>, Vec<Rc<Prepared>>>> = const { RefCell::new(BTreeMap::new()) };
+    static PLANS: RefCell<BTreeMap<Rc<str>, Vec<Rc<Prepared>>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The plan of a query that is, or is part of, the statement of this text, with the rows that it reads.
 pub(crate) fn prepare<H: Host>(
     host: &mut H,
-    text: &Arc<str>,
+    text: &Rc<str>,
     query: &Query,
     declared: &[Option<Type>],
 ) -> Bound<Rc<Prepared>, H> {
@@ -130,7 +129,7 @@ pub(crate) fn prepare<H: Host>(
         if plans.len() >= KEPT_TEXTS {
             plans.clear();
         }
-        let of_text = plans.entry(Arc::clone(text)).or_default();
+        let of_text = plans.entry(Rc::clone(text)).or_default();
         if of_text.len() >= KEPT_PLANS {
             of_text.clear();
         }

@@ -1,6 +1,6 @@
 //! Functions of their arguments alone.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::error::PgError;
 use super::plan::{PureFn, Typed};
@@ -298,5 +298,5 @@ fn series(args: &[Value], _: &[Type]) -> Result<Value, PgError> {
         };
         at = next;
     }
-    Ok(Value::Array(Arc::from(values)))
+    Ok(Value::Array(Rc::from(values)))
 }

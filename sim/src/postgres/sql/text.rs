@@ -1,7 +1,7 @@
 //! Values as text: what the output functions print, and what the input functions read.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::datetime;
 use super::error::PgError;
@@ -417,7 +417,7 @@ fn parse_array(text: &str, element: &Type) -> Result<Value, PgError> {
     let mut values = Vec::new();
     let mut chars = inner.chars().peekable();
     if inner.trim().is_empty() {
-        return Ok(Value::Array(Arc::from([])));
+        return Ok(Value::Array(Rc::from([])));
     }
     loop {
         let (mut item, mut quoted) = (String::new(), false);

@@ -1,7 +1,7 @@
 //! Values of SQL: what they are, and how they compare.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::rc::Rc;
 
 pub use super::numeric::Numeric;
 pub use super::types::Type;
@@ -21,9 +21,9 @@ pub enum Value {
     /// `numeric`.
     Numeric(Box<Numeric>),
     /// `text`, `varchar`, `char(n)`, `name`, `"char"`, `json`, `jsonb`, `uuid`, and untyped literals.
-    Text(Arc<str>),
+    Text(Rc<str>),
     /// `bytea`.
-    Bytes(Arc<[u8]>),
+    Bytes(Rc<[u8]>),
     /// `tid`: block and item.
     Tid(u32, u16),
     /// `timestamp`, `timestamptz`: microseconds since 2000-01-01 00:00 UTC; the extremes are infinities.
@@ -35,11 +35,11 @@ pub enum Value {
     /// `pg_lsn`.
     Lsn(u64),
     /// `regclass`, `regtype`: the oid and the name that it prints as.
-    Reg(u32, Arc<str>),
+    Reg(u32, Rc<str>),
     /// An array of one dimension.
-    Array(Arc<[Value]>),
+    Array(Rc<[Value]>),
     /// A row: the fields with their types.
-    Record(Arc<[(Type, Value)]>),
+    Record(Rc<[(Type, Value)]>),
 }
 
 /// A span of time as Postgres keeps it.
@@ -65,7 +65,7 @@ impl Interval {
 impl Value {
     /// A text value.
     #[must_use]
-    pub fn text(text: impl Into<Arc<str>>) -> Self {
+    pub fn text(text: impl Into<Rc<str>>) -> Self {
         Value::Text(text.into())
     }
 

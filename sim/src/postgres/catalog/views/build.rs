@@ -1,6 +1,6 @@
 //! Building a view: columns by name as the first row names them, rows by value.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use leftover_core::clock::Instant;
 
@@ -22,7 +22,7 @@ pub struct View {
 #[derive(Debug, Default)]
 pub struct Table {
     /// Its columns, from when they are declared.
-    pub columns: Option<Arc<[Column]>>,
+    pub columns: Option<Rc<[Column]>>,
     /// Its rows.
     pub rows: Vec<ScanRow>,
 }

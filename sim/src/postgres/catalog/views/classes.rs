@@ -1,7 +1,6 @@
 //! Relations and their parts.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::build::{NULL, Table, character, oid};
 use crate::postgres::catalog::definitions;
@@ -26,7 +25,7 @@ fn numbers(columns: &[usize]) -> Value {
 }
 
 fn int2_array() -> Type {
-    Type::Array(Arc::new(Type::Int2))
+    Type::Array(std::sync::Arc::new(Type::Int2))
 }
 
 /// `pg_class`, without the system catalogs.

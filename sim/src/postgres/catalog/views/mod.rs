@@ -9,7 +9,7 @@ mod types;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::relation::Relation;
 use crate::postgres::sql::host::{Column, Scan, ScanRow};
@@ -194,7 +194,7 @@ pub fn scan(state: &mut State, pid: i32, parts: &[String]) -> Option<Scan> {
     (view.make)(state, pid, &mut table);
     let columns = table.columns.unwrap_or_default();
     if !known {
-        COLUMNS.with_borrow_mut(|known| known.insert(view.oid, Arc::clone(&columns)));
+        COLUMNS.with_borrow_mut(|known| known.insert(view.oid, Rc::clone(&columns)));
     }
     Some(Scan {
         columns,
@@ -206,7 +206,7 @@ pub fn scan(state: &mut State, pid: i32, parts: &[String]) -> Option<Scan> {
 thread_local! {
     /// The columns of the views that have been read, by oid. A view's columns are constants of this code, so
     /// what was made once is right for every server.
-    static COLUMNS: RefCell<BTreeMap<u32, Arc<[Column]>>> = const { RefCell::new(BTreeMap::new()) };
+    static COLUMNS: RefCell<BTreeMap<u32, Rc<[Column]>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The oid of a system catalog or view.
@@ -221,7 +221,7 @@ pub fn name_of(oid: u32) -> Option<&'static str> {
 
 /// A sequence, read as a relation.
 pub fn sequence(state: &State, pid: i32, relation: &Relation) -> Scan {
-    let columns: Arc<[Column]> = [
+    let columns: Rc<[Column]> = [
         ("last_value", Type::Int8),
         ("log_cnt", Type::Int8),
         ("is_called", Type::Bool),

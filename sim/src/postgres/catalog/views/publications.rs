@@ -1,7 +1,6 @@
 //! Publications and what they publish.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::build::{NULL, Table, oid};
 use crate::postgres::catalog::database::{PG_CATALOG, Publication};
@@ -92,7 +91,7 @@ pub fn pg_publication_tables(state: &State, pid: i32, table: &mut Table) {
         ("pubname", Type::Name),
         ("schemaname", Type::Name),
         ("tablename", Type::Name),
-        ("attnames", Type::Array(Arc::new(Type::Name))),
+        ("attnames", Type::Array(std::sync::Arc::new(Type::Name))),
         ("rowfilter", Type::Text),
     ]);
     for (_, publication) in state
