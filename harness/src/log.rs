@@ -190,6 +190,37 @@ struct Inner {
     texts: Texts,
     actors: Vec<Arc<Actor>>,
     entries: Vec<Entry>,
+    /// By the number of the process.
+    last: Vec<Option<Last>>,
+}
+
+/// The message of a process that passed last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Last {
+    pub(crate) actor: ActorId,
+    pub(crate) way: Way,
+    pub(crate) text: Text,
+    pub(crate) nth: u32,
+    pub(crate) at: Duration,
+}
+
+impl Inner {
+    fn push(&mut self, at: Duration, actor: Option<ActorId>, event: Event, bulk: bool) {
+        if bulk
+            && let Some(last) = self.entries.last_mut()
+            && last.actor == actor
+            && last.event == event
+        {
+            last.times += 1;
+            return;
+        }
+        self.entries.push(Entry {
+            at,
+            actor,
+            event,
+            times: 1,
+        });
+    }
 }
 
 /// The log of one run.
@@ -210,6 +241,7 @@ impl EventLog {
                 texts: Texts::default(),
                 actors: Vec::new(),
                 entries: Vec::with_capacity(ENTRIES),
+                last: Vec::new(),
             }),
         }
     }
@@ -246,26 +278,43 @@ impl EventLog {
         Arc::clone(self.inner().texts.get(id))
     }
 
-    /// Adds an event, and returns its time since the run began. `bulk` events are merged with an equal one
-    /// just before.
-    pub fn push(&self, actor: Option<ActorId>, event: Event, bulk: bool) -> Duration {
+    /// Adds an event. `bulk` events are merged with an equal one just before.
+    pub fn push(&self, actor: Option<ActorId>, event: Event, bulk: bool) {
         let at = self.elapsed();
+        self.inner().push(at, actor, event, bulk);
+    }
+
+    /// Adds a message of this process, the `nth` of its kind.
+    pub(crate) fn pass(
+        &self,
+        process: usize,
+        (actor, way): (ActorId, Way),
+        text: Text,
+        nth: u32,
+        bulk: bool,
+    ) {
+        let at = self.elapsed();
+        let event = match way {
+            Way::Sent => Event::Sent(text),
+            Way::Received => Event::Received(text),
+        };
         let mut inner = self.inner();
-        if bulk
-            && let Some(last) = inner.entries.last_mut()
-            && last.actor == actor
-            && last.event == event
-        {
-            last.times += 1;
-            return at;
+        inner.push(at, Some(actor), event, bulk);
+        if inner.last.len() <= process {
+            inner.last.resize(process + 1, None);
         }
-        inner.entries.push(Entry {
-            at,
+        inner.last[process] = Some(Last {
             actor,
-            event,
-            times: 1,
+            way,
+            text,
+            nth,
+            at,
         });
-        at
+    }
+
+    /// The message of this process that passed last.
+    pub(crate) fn last(&self, process: usize) -> Option<Last> {
+        self.inner().last.get(process).copied().flatten()
     }
 
     /// Adds something that happened to the run itself.

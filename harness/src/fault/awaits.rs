@@ -5,36 +5,18 @@ use std::time::Duration;
 
 use super::layer::{Layer, ProcessId};
 use super::plan::{At, Await};
-use crate::log::{ActorId, EventLog, Text, Way};
+use crate::log::{EventLog, Last};
 use crate::scenario::Boundary;
 
 /// The awaits of one process.
 #[derive(Default)]
 pub(super) struct Awaits {
-    last: Option<Last>,
-    since: u32,
+    /// How many there were after each message, in order.
     seen: Vec<(Option<Last>, u32)>,
 }
 
-impl Awaits {
-    /// The message that passed last.
-    pub(super) fn last(&self, log: &EventLog) -> Option<Boundary> {
-        self.last.map(|last| last.resolve(log))
-    }
-}
-
-/// The message that passed last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Last {
-    pub(super) actor: ActorId,
-    pub(super) way: Way,
-    pub(super) text: Text,
-    pub(super) nth: u32,
-    pub(super) at: Duration,
-}
-
 impl Last {
-    fn resolve(self, log: &EventLog) -> Boundary {
+    pub(super) fn resolve(self, log: &EventLog) -> Boundary {
         Boundary {
             actor: log.actor_of(self.actor),
             message: log.text_of(self.text),
@@ -68,27 +50,25 @@ impl AwaitsAfter {
 }
 
 impl Layer {
-    /// A message of `process` has passed.
-    pub(super) fn passed(&self, process: ProcessId, last: Last) {
-        let awaits = &mut self.state().processes[process.0].awaits;
-        awaits.last = Some(last);
-        awaits.since = 0;
-    }
-
     /// The future of `process` has been polled and is not ready: what is placed at this await strikes.
     pub fn polled(&self, process: ProcessId) {
         let mut due = Vec::new();
+        let last = self.log().last(process.0);
         {
             let mut state = self.state();
             let state = &mut *state;
             let known = &mut state.processes[process.0];
             let awaits = &mut known.awaits;
-            awaits.since += 1;
-            let (last, since) = (awaits.last, awaits.since);
-            match awaits.seen.last_mut() {
-                Some((after, count)) if since > 1 && *after == last => *count = since,
-                _ => awaits.seen.push((last, since)),
-            }
+            let since = match awaits.seen.last_mut() {
+                Some((after, count)) if *after == last => {
+                    *count += 1;
+                    *count
+                }
+                _ => {
+                    awaits.seen.push((last, 1));
+                    1
+                }
+            };
             for (index, struck) in state.strikes.iter().enumerate() {
                 let At::Await(at) = &struck.strike.at else {
                     continue;

@@ -9,7 +9,6 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::ReadBuf;
 
-use super::awaits::Last;
 use super::errand::{Errand, Ticket};
 use super::failing::failing;
 use super::flow::{Flow, Met};
@@ -361,22 +360,12 @@ impl<L: Link> Conn<L> {
             if let Some(met) = flow.met.take() {
                 flow.pass(met.length);
                 flow.barrier = met.after;
-                let event = if way == Way::Sent {
-                    Event::Sent(met.text)
-                } else {
-                    Event::Received(met.text)
-                };
-                let at = self.layer.log().push(self.id(), event, met.bulk);
-                if let Some(actor) = self.id() {
-                    let last = Last {
-                        actor,
-                        way,
-                        text: met.text,
-                        nth: met.nth,
-                        at,
-                    };
-                    self.layer.passed(self.process, last);
-                }
+                let (actor, _) = self
+                    .name
+                    .as_ref()
+                    .expect("the packet that opened it has named it");
+                let log = self.layer.log();
+                log.pass(self.process.0, (*actor, way), met.text, met.nth, met.bulk);
                 continue;
             }
             let waiting = &flow.buffer[flow.ready..];

@@ -114,6 +114,8 @@ pub struct Layer {
     struck_messages: Vec<String>,
     /// Whether there are signals: it is asked for several times in every poll of a run.
     signalled: AtomicBool,
+    /// Whether any process has ever had a task: most have none, and every poll of a run looks.
+    pub(super) tasked: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -134,6 +136,7 @@ impl Layer {
             clock,
             struck_messages: struck_messages.collect(),
             signalled: AtomicBool::new(false),
+            tasked: AtomicBool::new(false),
             state: Mutex::new(State {
                 strikes: strikes.collect(),
                 processes: Vec::new(),
@@ -236,8 +239,8 @@ impl Layer {
             let mut state = self.state();
             state.strikes[index].times += 1;
             if let At::Time { .. } = state.strikes[index].strike.at {
-                let last = state.processes[process.0].awaits.last(&self.log);
-                state.strikes[index].last = last.map(|last| last.point());
+                let last = self.log.last(process.0);
+                state.strikes[index].last = last.map(|last| last.resolve(&self.log).point());
             }
             let strike = &state.strikes[index].strike;
             let text = self.log.text(&strike.to_string());

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use futures_util::future::{AbortHandle, BoxFuture, abortable};
@@ -48,6 +49,7 @@ impl Layer {
                 return;
             }
             known.tasks.push(task);
+            self.tasked.store(true, Ordering::Release);
             state.driver.clone()
         };
         if let Some(driver) = driver {
@@ -57,6 +59,9 @@ impl Layer {
 
     /// Polls the tasks of every process. Whoever drives the run calls it, also when the run has ended.
     pub fn poll_tasks(&self, cx: &mut Context<'_>) {
+        if !self.tasked.load(Ordering::Acquire) {
+            return;
+        }
         let processes = self.state().processes.len();
         for process in 0..processes {
             // They may spawn, log and be struck while they are polled: the layer is not locked meanwhile.

@@ -134,34 +134,63 @@ impl Time {
     /// Moves the clock and wakes whose time has come.
     fn advance(&self, to: u64) {
         self.now_nanos.store(to, Ordering::Relaxed);
-        while self.next_nanos.load(Ordering::Relaxed) <= to {
-            let waker = {
-                let mut wakers = self.wakers();
-                let waker = wakers.pop(to);
-                self.next_nanos.store(wakers.next(), Ordering::Relaxed);
-                waker
-            };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+        if self.next_nanos.load(Ordering::Relaxed) <= to {
+            self.wake_due(self.wakers(), to);
         }
     }
 
-    /// When the next wake-up is due.
-    fn next(&self) -> Option<u64> {
-        let next = self.wakers().next();
-        self.next_nanos.store(next, Ordering::Relaxed);
-        (next != NEVER).then_some(next)
+    /// Moves the clock to the next wake-up and wakes whose time has come then; `false` when there is none until
+    /// `limit`.
+    fn advance_to_next(&self, limit: u64) -> bool {
+        let mut wakers = self.wakers();
+        let next = wakers.next();
+        if next > limit || next == NEVER {
+            return false;
+        }
+        self.now_nanos.store(next, Ordering::Relaxed);
+        self.wake_due(wakers, next);
+        true
+    }
+
+    /// Wakes whose time has come, none of them under the lock.
+    fn wake_due<'a>(&'a self, mut wakers: MutexGuard<'a, Wakers>, to: u64) {
+        loop {
+            let waker = wakers.pop(to);
+            self.next_nanos.store(wakers.next(), Ordering::Relaxed);
+            drop(wakers);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            if self.next_nanos.load(Ordering::Relaxed) > to {
+                return;
+            }
+            wakers = self.wakers();
+        }
     }
 }
 
-/// The tasks that are ready, in the order in which they became so.
+/// The tasks that have become ready and that the executor has not seen yet, in order.
 #[derive(Debug, Default)]
-struct Ready(Mutex<Vec<usize>>);
+struct Woken {
+    any: AtomicBool,
+    tasks: Mutex<Vec<usize>>,
+}
 
-impl Ready {
-    fn tasks(&self) -> MutexGuard<'_, Vec<usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Woken {
+    fn add(&self, task: usize) {
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(task);
+        self.any.store(true, Ordering::Relaxed);
+    }
+
+    /// Moves them behind those that the executor knows.
+    fn drain(&self, ready: &mut Vec<usize>) {
+        if self.any.load(Ordering::Relaxed) {
+            self.any.store(false, Ordering::Relaxed);
+            ready.append(&mut self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 }
 
@@ -170,7 +199,7 @@ impl Ready {
 struct Alert {
     task: usize,
     queued: AtomicBool,
-    ready: Arc<Ready>,
+    woken: Arc<Woken>,
 }
 
 impl Wake for Alert {
@@ -182,7 +211,7 @@ impl Wake for Alert {
         // One thread runs the simulation: nobody comes between the two.
         if !self.queued.load(Ordering::Relaxed) {
             self.queued.store(true, Ordering::Relaxed);
-            self.ready.tasks().push(self.task);
+            self.woken.add(self.task);
         }
     }
 }
@@ -190,7 +219,9 @@ impl Wake for Alert {
 /// The tasks of one simulation.
 pub(super) struct Executor {
     pub(super) time: Arc<Time>,
-    ready: Arc<Ready>,
+    woken: Arc<Woken>,
+    /// The tasks that are ready, in the order in which they became so, but for those that were just woken.
+    ready: RefCell<Vec<usize>>,
     /// Of which ready task runs next, and how long a poll takes.
     choices: Chooser,
     /// By number, from 1; `None` while it runs and when it is done.
@@ -202,7 +233,8 @@ impl Executor {
     pub(super) fn new(chooser: Chooser) -> Rc<Self> {
         let executor = Executor {
             time: Arc::default(),
-            ready: Arc::default(),
+            woken: Arc::default(),
+            ready: RefCell::default(),
             choices: chooser,
             tasks: RefCell::new(vec![None]),
             alerts: RefCell::default(),
@@ -216,7 +248,7 @@ impl Executor {
         let alert = Arc::new(Alert {
             task,
             queued: AtomicBool::new(false),
-            ready: Arc::clone(&self.ready),
+            woken: Arc::clone(&self.woken),
         });
         alert.wake_by_ref();
         let waker = Waker::from(Arc::clone(&alert));
@@ -257,14 +289,16 @@ impl Executor {
                 }
                 self.time.advance(now);
             }
-            let next = self.time.next().filter(|next| *next <= limit)?;
-            self.time.advance(next);
+            if !self.time.advance_to_next(limit) {
+                return None;
+            }
         }
     }
 
     /// Takes one of the ready tasks, as the seed decides; with bits for what else is to be decided.
     fn next_ready(&self) -> Option<(usize, u64)> {
-        let mut ready = self.ready.tasks();
+        let mut ready = self.ready.borrow_mut();
+        self.woken.drain(&mut ready);
         if ready.is_empty() {
             return None;
         }
