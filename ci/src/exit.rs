@@ -16,16 +16,21 @@ pub enum Exit {
 
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
-        std::process::ExitCode::from(match exit {
-            Exit::Clean => 0,
-            Exit::LeftBehind => 1,
-            Exit::Usage => 2,
-            Exit::CouldNotRun => 3,
-        })
+        std::process::ExitCode::from(exit.code())
     }
 }
 
 impl Exit {
+    /// The code.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Clean => 0,
+            Exit::LeftBehind => 1,
+            Exit::Usage => 2,
+            Exit::CouldNotRun => 3,
+        }
+    }
+
     /// The worse of two ends, for a command that does several things.
     #[must_use]
     pub fn worse(self, other: Exit) -> Exit {

@@ -16,6 +16,7 @@ use crate::budget::{Budget, Watch};
 use crate::cells::number;
 use crate::exit::Exit;
 use crate::findings;
+use crate::guard::guarded;
 use crate::reach;
 use crate::sweep::{self, Row};
 
@@ -87,19 +88,21 @@ fn beyond(
 ) -> Result<(), String> {
     let scenario = &explored.row.scenario;
     watch.on(&format!("{} swarm and pairs", scenario.name));
-    let lab = SimLab::default();
     let unjudged = |error: LabError| findings::unjudged(scenario, &error);
-    let explorer = Explorer {
-        lab: &lab,
-        jobs: budget.jobs(),
-        thorough: false,
-        stop: &|| watch.is_up(),
-        seen: &|outcome| watch.see(outcome),
-    };
-    let swarm = explorer.swarm(scenario, first + turn * SWARM_TURN, SWARM_TURN);
-    explored.beyond.merge(swarm.map_err(unjudged)?);
-    let pairs = explorer.pairs(scenario, &Trial::default(), first + turn * PAIRS_TURN, PAIRS_TURN);
-    explored.beyond.merge(pairs.map_err(unjudged)?);
+    let beyond = guarded(&SimLab::default(), |lab| {
+        let explorer = Explorer {
+            lab,
+            jobs: budget.jobs(),
+            thorough: false,
+            stop: &|| watch.is_up(),
+            seen: &|outcome| watch.see(outcome),
+        };
+        let mut beyond = explorer.swarm(scenario, first + turn * SWARM_TURN, SWARM_TURN)?;
+        let pairs = explorer.pairs(scenario, &Trial::default(), first + turn * PAIRS_TURN, PAIRS_TURN);
+        beyond.merge(pairs?);
+        Ok(beyond)
+    });
+    explored.beyond.merge(beyond.map_err(unjudged)?);
     Ok(())
 }
 

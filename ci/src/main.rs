@@ -16,6 +16,7 @@ mod exit;
 mod explore;
 mod findings;
 mod gate;
+mod guard;
 mod list;
 mod mirror;
 mod reach;

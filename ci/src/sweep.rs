@@ -12,6 +12,7 @@ use crate::budget::{Budget, Watch};
 use crate::cells::number;
 use crate::exit::Exit;
 use crate::findings;
+use crate::guard::guarded;
 use crate::reach;
 use crate::target::matching;
 
@@ -91,21 +92,21 @@ pub fn one(
     watch: &Watch,
 ) -> Result<Row, String> {
     watch.on(scenario.name);
-    let lab = SimLab::default();
-    let explorer = Explorer {
-        lab: &lab,
-        jobs: budget.jobs(),
-        thorough,
-        stop: &|| watch.is_up(),
-        seen: &|outcome| watch.see(outcome),
-    };
     let calm = Trial {
         seed,
         ..Trial::default()
     };
-    let swept = explorer
-        .sweep(scenario, &calm)
-        .map_err(|error| findings::unjudged(scenario, &error))?;
+    let swept = guarded(&SimLab::default(), |lab| {
+        let explorer = Explorer {
+            lab,
+            jobs: budget.jobs(),
+            thorough,
+            stop: &|| watch.is_up(),
+            seen: &|outcome| watch.see(outcome),
+        };
+        explorer.sweep(scenario, &calm)
+    });
+    let swept = swept.map_err(|error| findings::unjudged(scenario, &error))?;
     Ok(Row {
         scenario: scenario.clone(),
         swept,
