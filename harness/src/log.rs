@@ -11,6 +11,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::world::Server;
 
+mod texts;
+
+pub use texts::Text;
+use texts::Texts;
+
 /// One connection, as every run of the same scenario names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Actor {
@@ -31,17 +36,6 @@ impl std::fmt::Display for Actor {
             "{}: {} {} #{}",
             self.process, self.server, self.role, self.connection
         )
-    }
-}
-
-/// An interned text of one log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Text(u32);
-
-impl Text {
-    /// Its number: the first text of a log has 0, the next 1, and so on.
-    pub fn number(self) -> usize {
-        self.0 as usize
     }
 }
 
@@ -130,57 +124,6 @@ pub enum Way {
     Sent,
     /// From the server to the client.
     Received,
-}
-
-/// Texts by number, and their numbers by hash.
-#[derive(Default)]
-struct Texts {
-    texts: Vec<Arc<str>>,
-    /// A power of two of places, at most half of them taken; a text is at the first free one from its hash on.
-    places: Vec<Option<Text>>,
-}
-
-impl Texts {
-    fn get(&self, id: Text) -> &Arc<str> {
-        &self.texts[id.0 as usize]
-    }
-
-    fn intern(&mut self, text: &str) -> Text {
-        if self.texts.len() * 2 >= self.places.len() {
-            self.grow();
-        }
-        let place = self.place(text);
-        if let Some(id) = self.places[place] {
-            return id;
-        }
-        let id = Text(u32::try_from(self.texts.len()).expect("fewer than 2^32 texts"));
-        self.texts.push(text.into());
-        self.places[place] = Some(id);
-        id
-    }
-
-    /// The text, when it is known.
-    fn find(&self, text: &str) -> Option<Text> {
-        (!self.places.is_empty()).then(|| self.places[self.place(text)])?
-    }
-
-    /// Where `text` is, or would be.
-    fn place(&self, text: &str) -> usize {
-        let mask = self.places.len() - 1;
-        let mut place = xxh3_64(text.as_bytes()) as usize & mask;
-        while self.places[place].is_some_and(|id| **self.get(id) != *text) {
-            place = (place + 1) & mask;
-        }
-        place
-    }
-
-    fn grow(&mut self) {
-        self.places = vec![None; (self.places.len() * 2).max(128)];
-        for (number, text) in (0..).zip(&self.texts) {
-            let place = self.place(text);
-            self.places[place] = Some(Text(number));
-        }
-    }
 }
 
 /// How many entries a log has room for from the start: most runs have about as many.
@@ -363,7 +306,7 @@ impl EventLog {
             let Some(ActorId(actor)) = entry.actor else {
                 continue;
             };
-            let count = &mut counts[actor as usize * width + text.0 as usize][way as usize];
+            let count = &mut counts[actor as usize * width + text.number()][way as usize];
             for _ in 0..entry.times {
                 *count += 1;
                 let (actor, text) = (&inner.actors[actor as usize], inner.texts.get(text));
@@ -418,15 +361,16 @@ impl EventLog {
         for entry in &inner.entries {
             let (code, text) = entry.event.code();
             let nanos = u64::try_from(entry.at.as_nanos()).expect("a run is shorter than 500 years");
-            hashed.extend_from_slice(&nanos.to_le_bytes());
-            hashed.push(code);
-            for number in [
+            let (actor, text) = (
                 entry.actor.map_or(u32::MAX, |a| a.0),
                 text.map_or(u32::MAX, |t| t.0),
-                entry.times,
-            ] {
-                hashed.extend_from_slice(&number.to_le_bytes());
-            }
+            );
+            let mut bytes = [code; 21];
+            bytes[..8].copy_from_slice(&nanos.to_le_bytes());
+            bytes[9..13].copy_from_slice(&actor.to_le_bytes());
+            bytes[13..17].copy_from_slice(&text.to_le_bytes());
+            bytes[17..].copy_from_slice(&entry.times.to_le_bytes());
+            hashed.extend_from_slice(&bytes);
         }
         hashed.extend_from_slice(end_state.as_bytes());
         hashed.extend_from_slice(&(inner.entries.len() as u64).to_le_bytes());

@@ -10,6 +10,7 @@ use leftover_core::clock::SharedClock;
 use super::awaits::Awaits;
 use super::errand::{Errand, Ticket};
 use super::failing::can_fail;
+use super::hosts::Severed;
 use super::plan::{Act, At, Fault, Persistence, Plan, When};
 use super::stop::Stop;
 use super::struck::Struck;
@@ -34,15 +35,6 @@ pub enum Signal {
     Errand(Errand, Ticket),
 }
 
-/// How many connections the plan's faults ended without the client's doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Severed {
-    /// Their servers knew at once, or could.
-    pub closed: usize,
-    /// Their servers could not know: silence, stall.
-    pub unnoticed: usize,
-}
-
 /// Sessions that one process had open at one server, as the process itself saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Traffic {
@@ -52,16 +44,6 @@ pub struct Traffic {
     pub peak: usize,
     /// How many were opened in all.
     pub opened: usize,
-}
-
-/// What a new connection of a process to a server meets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admission {
-    Open,
-    /// It opens, and stalls.
-    Stalled,
-    Refused,
-    Hangs,
 }
 
 /// What a connection must do besides what it has done to itself.
@@ -89,7 +71,7 @@ pub(super) struct Process {
     pub(super) tasks: Tasks,
     stop: Stop,
     pub(super) killed: bool,
-    hosts: [Option<Fault>; 2],
+    pub(super) hosts: [Option<Fault>; 2],
     pub(super) severed: [Severed; 2],
     pub(super) traffic: [Traffic; 2],
     roles: BTreeMap<(Server, String), Traffic>,
@@ -279,11 +261,6 @@ impl Layer {
         self.state().impossible.clone()
     }
 
-    /// How many connections of `process` to `server` the plan's faults have ended.
-    pub fn severed(&self, process: ProcessId, server: Server) -> Severed {
-        self.state().processes[process.0].severed[server as usize]
-    }
-
     /// The sessions that `process` opened to `server`.
     pub fn traffic(&self, process: ProcessId, server: Server) -> Traffic {
         self.state().processes[process.0].traffic[server as usize]
@@ -292,27 +269,6 @@ impl Layer {
     /// The sessions that `process` opened, by server and role.
     pub fn roles(&self, process: ProcessId) -> BTreeMap<(Server, String), Traffic> {
         self.state().processes[process.0].roles.clone()
-    }
-
-    /// Ends every lasting fault of the network: new connections are as without the plan.
-    pub fn heal(&self) {
-        for process in &mut self.state().processes {
-            process.hosts = [None; 2];
-        }
-    }
-
-    pub(super) fn admission(&self, process: ProcessId, server: Server) -> Admission {
-        let state = self.state();
-        let process = &state.processes[process.0];
-        if process.killed {
-            return Admission::Hangs;
-        }
-        match process.hosts[server as usize] {
-            None | Some(Fault::Delay(_)) => Admission::Open,
-            Some(Fault::Fin | Fault::Reset | Fault::HalfClose) => Admission::Refused,
-            Some(Fault::Silence(_)) => Admission::Hangs,
-            Some(Fault::Stall) => Admission::Stalled,
-        }
     }
 
     pub(super) fn connected(&self, process: ProcessId, server: Server, connection: Weak<dyn Reach>) {
@@ -404,16 +360,6 @@ impl Layer {
         self.log.push(id, Event::Struck(text), false);
     }
 
-    /// Counts a connection that a fault has ended.
-    pub(super) fn sever(&self, process: ProcessId, server: Server, fault: Fault) {
-        let severed = &mut self.state().processes[process.0].severed[server as usize];
-        match fault {
-            Fault::Fin | Fault::Reset | Fault::HalfClose => severed.closed += 1,
-            Fault::Silence(_) | Fault::Stall => severed.unnoticed += 1,
-            Fault::Delay(_) => {}
-        }
-    }
-
     pub(super) fn cannot(&self, problem: String) {
         self.state().impossible.get_or_insert(problem);
     }
@@ -434,23 +380,6 @@ impl Layer {
                 Deferred::Drop => self.signal(Signal::Drop),
                 Deferred::Errand(errand, ticket) => self.signal(Signal::Errand(errand, ticket)),
             }
-        }
-    }
-
-    fn strike_host(&self, process: ProcessId, server: Server, fault: Fault, persistence: Persistence) {
-        let links: Vec<_> = {
-            let mut state = self.state();
-            if persistence == Persistence::FromThenOn {
-                state.processes[process.0].hosts[server as usize] = Some(fault);
-            }
-            let of_host = state
-                .connections
-                .iter()
-                .filter(|(p, s, _)| *p == process && *s == server);
-            of_host.filter_map(|(.., link)| link.upgrade()).collect()
-        };
-        for link in links {
-            link.strike(fault);
         }
     }
 

@@ -6,8 +6,9 @@
 //! those of a message whose kind it cannot tell yet.
 //!
 //! Reading order: [`plan`] (what can strike and where), [`message`] (kinds), `layer` (what all connections of
-//! a run share), `struck` (the strikes of the plan), `awaits` (the awaits of its processes), `tasks` (what they have spawned), `stop` (the request to stop), `errand` (what is
-//! done to the servers out of band), `failing` (statements that fail), `conn` (one connection's state),
+//! a run share), `struck` (the strikes of the plan), `hosts` (faults of all connections to a server), `awaits`
+//! (the awaits of its processes), `tasks` (what they have spawned), `stop` (the request to stop), `errand` (what
+//! is done to the servers out of band), `failing` (statements that fail), `conn` (one connection's state),
 //! `stream` (its `AsyncRead + AsyncWrite`).
 
 mod awaits;
@@ -15,6 +16,7 @@ mod conn;
 mod errand;
 pub(crate) mod failing;
 mod flow;
+mod hosts;
 mod layer;
 pub mod message;
 pub mod plan;
@@ -25,7 +27,8 @@ mod tasks;
 
 pub use awaits::AwaitsAfter;
 pub use errand::{Errand, Ticket};
-pub use layer::{Layer, ProcessId, Severed, Signal, Traffic};
+pub use hosts::Severed;
+pub use layer::{Layer, ProcessId, Signal, Traffic};
 pub use stop::Stop;
 pub use stream::FaultDial;
 pub use struck::Struck;

@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::conn::{Conn, Gate};
 use super::errand::Ticket;
-use super::layer::{Admission, Layer, ProcessId, Reach};
+use super::hosts::Admission;
+use super::layer::{Layer, ProcessId, Reach};
 use super::plan::Fault;
 use crate::log::Event;
 use crate::world::{Link, Server, World};
