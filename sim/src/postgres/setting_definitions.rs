@@ -174,9 +174,14 @@ pub const DEFINITIONS: &[Definition] = &[
 pub struct Id(u8);
 
 impl Id {
+    /// Its place among [`DEFINITIONS`].
+    pub fn number(self) -> usize {
+        usize::from(self.0)
+    }
+
     /// The setting's definition.
     pub fn definition(self) -> &'static Definition {
-        &DEFINITIONS[usize::from(self.0)]
+        &DEFINITIONS[self.number()]
     }
 }
 

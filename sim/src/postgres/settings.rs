@@ -111,8 +111,32 @@ pub fn show(definition: &Definition, value: &str) -> String {
     )
 }
 
-/// Values at rest that are not the built-in ones.
-pub type Values = BTreeMap<Id, Rc<str>>;
+/// Values at rest that are not the built-in ones: a place for each setting, since every statement asks for some.
+#[derive(Debug, Clone)]
+pub struct Values([Option<Rc<str>>; DEFINITIONS.len()]);
+
+impl Default for Values {
+    fn default() -> Self {
+        Values([const { None }; DEFINITIONS.len()])
+    }
+}
+
+impl Values {
+    /// What is set.
+    pub fn get(&self, id: Id) -> Option<&Rc<str>> {
+        self.0[id.number()].as_ref()
+    }
+
+    /// Sets one.
+    pub fn insert(&mut self, id: Id, value: Rc<str>) {
+        self.0[id.number()] = Some(value);
+    }
+
+    /// Goes back to the built-in one.
+    pub fn remove(&mut self, id: Id) {
+        self.0[id.number()] = None;
+    }
+}
 
 /// What a session may set: a setting of the server, or anything with a dot in its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,7 +167,9 @@ impl Settings {
     pub fn new(server: &Rc<Values>) -> Self {
         Self {
             base: Rc::clone(server),
-            ..Self::default()
+            session: Overrides::new(),
+            before: None,
+            local: Overrides::new(),
         }
     }
 
@@ -153,13 +179,13 @@ impl Settings {
 
     /// The value at rest.
     pub fn value(&self, id: Id) -> &str {
-        let own = self.own(&Key::Known(id)).or_else(|| self.base.get(&id));
+        let own = self.own(&Key::Known(id)).or_else(|| self.base.get(id));
         own.map_or(id.definition().default, |value| value)
     }
 
     /// What RESET goes back to.
     pub fn at_start(&self, id: Id) -> &str {
-        self.base.get(&id).map_or(id.definition().default, |value| value)
+        self.base.get(id).map_or(id.definition().default, |value| value)
     }
 
     /// Whether anything is otherwise than at the start.
@@ -283,7 +309,7 @@ impl Settings {
         if local {
             let reset = || match &key {
                 Key::Known(id) => {
-                    let base = self.base.get(id).cloned();
+                    let base = self.base.get(*id).cloned();
                     base.unwrap_or_else(|| id.definition().default.into())
                 }
                 Key::Custom(_) => "".into(),

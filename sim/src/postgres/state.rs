@@ -162,7 +162,7 @@ impl State {
     /// A server-wide setting, as it rests.
     pub fn setting(&self, id: Id) -> &str {
         self.settings
-            .get(&id)
+            .get(id)
             .map_or(id.definition().default, |value| value)
     }
 
@@ -292,7 +292,7 @@ impl State {
 
 /// The values that a session starts with: those of the configuration file.
 fn server_settings(options: &ServerOptions) -> Values {
-    let mut values = Values::new();
+    let mut values = Values::default();
     for (name, value) in &options.settings {
         let (id, value) =
             settings::at_rest(name, value).expect("whoever makes a server has checked its options");

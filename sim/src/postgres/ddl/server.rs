@@ -241,7 +241,7 @@ pub(crate) fn alter_system(state: &mut State, pid: i32, setting: &str, value: Op
     let settings = Rc::make_mut(&mut state.settings);
     match value {
         Some(value) => settings.insert(id, value.into()),
-        None => settings.remove(&id),
+        None => settings.remove(id),
     };
     tag("ALTER SYSTEM")
 }
