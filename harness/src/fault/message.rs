@@ -107,10 +107,10 @@ pub enum Opening {
 }
 
 fn parameter(bytes: &[u8], wanted: &str) -> Option<String> {
-    let mut parts = bytes.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let mut parts = bytes.split(|byte| *byte == 0);
     while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
-        if name == wanted {
-            return Some(value.into_owned());
+        if name == wanted.as_bytes() {
+            return Some(String::from_utf8_lossy(value).into_owned());
         }
     }
     None
@@ -135,10 +135,10 @@ pub(super) fn backend_pid(payload: &[u8]) -> Option<i32> {
 /// The kind of a message from the client.
 pub fn frontend(tag: u8, payload: &[u8]) -> Cow<'static, str> {
     Cow::Borrowed(match tag {
-        b'Q' => return Cow::Owned(["Query ", &meaning(text(payload))].concat()),
+        b'Q' => return Cow::Owned(of_statement("Query ", text(payload))),
         b'P' => {
             let sql = payload.splitn(2, |byte| *byte == 0).nth(1).unwrap_or_default();
-            return Cow::Owned(["Parse ", &meaning(text(sql))].concat());
+            return Cow::Owned(of_statement("Parse ", text(sql)));
         }
         b'B' => "Bind",
         b'C' => "Close",
@@ -217,24 +217,41 @@ fn code(payload: &[u8]) -> &str {
 /// What a statement is about: its first keyword, with the second where the first says little, and with the
 /// function where a SELECT calls one of the server's own.
 pub fn meaning(sql: &str) -> String {
+    of_statement("", sql)
+}
+
+/// `message`, and behind it what the statement is about.
+fn of_statement(message: &str, sql: &str) -> String {
     let mut words = sql
         .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'))
         .filter(|word| !word.is_empty())
         .map(|word| word.strip_prefix("pg_catalog.").unwrap_or(word));
+    // It is made for every statement of every run: in one piece.
+    let mut kind = String::with_capacity(48);
+    kind.push_str(message);
     let Some(first) = words.next() else {
-        return "nothing".to_owned();
+        kind.push_str("nothing");
+        return kind;
     };
-    let first = first.to_ascii_uppercase();
-    let second = match first.as_str() {
-        "CREATE" | "DROP" | "ALTER" | "SET" | "LOCK" => words.next().map(str::to_ascii_uppercase),
-        "SELECT" => words
-            .next()
-            .filter(|word| word.starts_with("pg_"))
-            .map(str::to_owned),
-        _ => None,
-    };
-    match second {
-        Some(second) => [&first, " ", &second].concat(),
-        None => first,
+    let start = kind.len();
+    kind.push_str(first);
+    kind[start..].make_ascii_uppercase();
+    match &kind[start..] {
+        "CREATE" | "DROP" | "ALTER" | "SET" | "LOCK" => {
+            if let Some(second) = words.next() {
+                kind.push(' ');
+                let start = kind.len();
+                kind.push_str(second);
+                kind[start..].make_ascii_uppercase();
+            }
+        }
+        "SELECT" => {
+            if let Some(function) = words.next().filter(|word| word.starts_with("pg_")) {
+                kind.push(' ');
+                kind.push_str(function);
+            }
+        }
+        _ => {}
     }
+    kind
 }
