@@ -11,10 +11,9 @@ use tokio::io::ReadBuf;
 
 use super::errand::{Errand, Ticket};
 use super::failing::failing;
-use super::flow::{Flow, Met};
+use super::flow::Flow;
 use super::layer::{Deferred, Layer, ProcessId};
-use super::message::{self, Frame, Opening};
-use super::plan::{Act, Fault, Scope, When};
+use super::plan::{Act, Fault, Scope};
 use crate::log::{Actor, ActorId, Event, Way};
 use crate::world::{Link, Server};
 
@@ -36,7 +35,7 @@ pub(super) enum Gate {
 
 /// What opens the connection, as far as it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// The next packet of the client is untyped.
     Opening,
     /// The server answers an encryption request with one byte.
@@ -56,16 +55,16 @@ pub(super) struct Conn<L> {
     pub(super) wakers: [Option<Waker>; 2],
     /// A strike has changed what the other half waits for.
     pub(super) struck: bool,
-    name: Option<(ActorId, Arc<Actor>)>,
-    session: bool,
-    phase: Phase,
-    out: Flow,
-    inward: Flow,
+    pub(super) name: Option<(ActorId, Arc<Actor>)>,
+    pub(super) session: bool,
+    pub(super) phase: Phase,
+    pub(super) out: Flow,
+    pub(super) inward: Flow,
     delay: [Option<Sleep>; 2],
     eof_logged: bool,
     last: Option<Fault>,
     /// The backend's pid, once the server has named it.
-    backend: Option<i32>,
+    pub(super) backend: Option<i32>,
     /// Nothing passes until this has been done.
     pub(super) waits_for: Option<Ticket>,
 }
@@ -344,105 +343,5 @@ impl<L: Link> Conn<L> {
         }
         ready!(polled)?;
         Poll::Ready(Ok(count))
-    }
-
-    /// Finds the messages that may pass, up to the next strike.
-    fn read_ahead(&mut self, way: Way) {
-        loop {
-            let flow = if way == Way::Sent {
-                &mut self.out
-            } else {
-                &mut self.inward
-            };
-            if !flow.at_boundary() {
-                return;
-            }
-            if let Some(met) = flow.met.take() {
-                flow.pass(met.length);
-                flow.barrier = met.after;
-                let (actor, _) = self
-                    .name
-                    .as_ref()
-                    .expect("the packet that opened it has named it");
-                let log = self.layer.log();
-                log.pass(self.process.0, (*actor, way), met.text, met.nth, met.bulk);
-                continue;
-            }
-            let waiting = &flow.buffer[flow.ready..];
-            if waiting.is_empty() {
-                return;
-            }
-            if way == Way::Received && self.phase == Phase::EncryptionAsked {
-                flow.pass(1);
-                self.phase = Phase::Opening;
-                continue;
-            }
-            let untyped = way == Way::Sent && self.phase != Phase::Open;
-            let frame = if untyped {
-                message::untyped(waiting)
-            } else {
-                message::typed(waiting)
-            };
-            let Frame::Message { tag, payload, length } = frame else {
-                return;
-            };
-            if untyped {
-                let opening = message::opening(payload);
-                self.open(&opening, length);
-            } else {
-                let kind = match way {
-                    Way::Sent => message::frontend(tag, payload),
-                    Way::Received => message::backend(tag, payload),
-                };
-                if way == Way::Received && tag == b'K' {
-                    self.backend = message::backend_pid(payload);
-                }
-                self.meet(way, &kind, length);
-            }
-        }
-    }
-
-    fn open(&mut self, opening: &Opening, length: usize) {
-        let (role, kind) = match opening {
-            Opening::Encryption => {
-                self.phase = Phase::EncryptionAsked;
-                self.out.pass(length);
-                return;
-            }
-            Opening::Cancel => ("cancel", "CancelRequest"),
-            Opening::Startup { application_name } => (message::role(application_name), "Startup"),
-        };
-        self.phase = Phase::Open;
-        self.session = matches!(opening, Opening::Startup { .. });
-        self.name = Some(self.layer.label(self.process, self.server, role, self.session));
-        self.meet(Way::Sent, kind, length);
-    }
-
-    /// A message stands at the boundary: sets the barrier that strikes before it, and remembers the rest.
-    fn meet(&mut self, way: Way, kind: &str, length: usize) {
-        let text = self.layer.log().text(kind);
-        let flow = if way == Way::Sent {
-            &mut self.out
-        } else {
-            &mut self.inward
-        };
-        let nth = flow.count(text);
-        let named = self.backend.is_some();
-        let meets = |when| {
-            let (_, actor) = self.name.as_ref()?;
-            self.layer.meets(actor, when, kind, nth, named)
-        };
-        let (before, after) = match way {
-            Way::Sent => (meets(When::BeforeSend), meets(When::AfterSend)),
-            Way::Received => (meets(When::BeforeDelivery), None),
-        };
-        flow.barrier = before;
-        flow.met = Some(Met {
-            text,
-            nth,
-            bulk: message::merges(kind),
-            length,
-            after,
-        });
     }
 }

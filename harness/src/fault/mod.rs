@@ -9,9 +9,10 @@
 //! a run share), `struck` (the strikes of the plan), `hosts` (faults of all connections to a server), `awaits`
 //! (the awaits of its processes), `tasks` (what they have spawned), `stop` (the request to stop), `errand` (what
 //! is done to the servers out of band), `failing` (statements that fail), `conn` (one connection's state),
-//! `stream` (its `AsyncRead + AsyncWrite`).
+//! `boundary` (which of its messages may pass), `stream` (its `AsyncRead + AsyncWrite`).
 
 mod awaits;
+mod boundary;
 mod conn;
 mod errand;
 pub(crate) mod failing;

@@ -2,11 +2,13 @@
 //! chooser, and knows neither madsim nor a runtime.
 //!
 //! Reading order: [`server`] (what a world holds), [`options`], [`state`] (all that the server knows), [`process`]
-//! (one backend: what it waits for and what it notices), [`backend`] (its life), `session` (the protocol's two
+//! (one backend: what it waits for and what it notices), [`backend`] (its life), `admission` (who
+//! is let in), `session` (the protocol's two
 //! ways to run statements), `walsender`, [`sql`] (parser and executor), [`socket`] (what a backend sees of its
 //! connection), [`protocol`] (messages).
 
 pub mod activity;
+mod admission;
 pub mod any_socket;
 pub mod backend;
 pub mod backend_row;
