@@ -231,7 +231,7 @@ impl EventLog {
     pub(crate) fn pass(
         &self,
         process: usize,
-        (actor, way): (ActorId, Way),
+        (actor, way): (Option<ActorId>, Way),
         text: Text,
         nth: u32,
         bulk: bool,
@@ -242,7 +242,8 @@ impl EventLog {
             Way::Received => Event::Received(text),
         };
         let mut inner = self.inner();
-        inner.push(at, Some(actor), event, bulk);
+        inner.push(at, actor, event, bulk);
+        let Some(actor) = actor else { return };
         if inner.last.len() <= process {
             inner.last.resize(process + 1, None);
         }
@@ -365,8 +366,9 @@ impl EventLog {
                 entry.actor.map_or(u32::MAX, |a| a.0),
                 text.map_or(u32::MAX, |t| t.0),
             );
-            let mut bytes = [code; 21];
+            let mut bytes = [0; 21];
             bytes[..8].copy_from_slice(&nanos.to_le_bytes());
+            bytes[8] = code;
             bytes[9..13].copy_from_slice(&actor.to_le_bytes());
             bytes[13..17].copy_from_slice(&text.to_le_bytes());
             bytes[17..].copy_from_slice(&entry.times.to_le_bytes());

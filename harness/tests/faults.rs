@@ -12,11 +12,13 @@ use futures_util::FutureExt;
 use leftover_core::connection::{BackendKey, Connector as _, Session as _, Startup, Walsender as _};
 use leftover_core::error::ConnectionError;
 use leftover_harness::fault::plan::{Act, At, Fault, Persistence, Plan, Point, Scope, Strike, When};
-use leftover_harness::fault::{Layer, Signal};
+use leftover_harness::fault::{FaultDial, Layer, Signal};
 use leftover_harness::log::Way;
 use leftover_harness::process::Process;
 use leftover_harness::world::{Server, Silence, World};
+use leftover_wire::dial::Dial as _;
 use leftover_wire::session::Session;
+use tokio::io::AsyncReadExt as _;
 
 struct Setup {
     world: Arc<FakeWorld>,
@@ -366,6 +368,28 @@ fn connections_are_labelled_by_their_startup_packet() {
         5,
         "a cancel has no session"
     );
+}
+
+#[test]
+fn a_server_that_speaks_before_it_was_asked_is_logged_as_nobody() {
+    let setup = Setup::new(Vec::new());
+    let (world, process) = (setup.world.clone(), setup.process.id());
+    let dial = FaultDial::new(world, Server::Source, process, setup.layer.clone());
+    let notice = b"N\0\0\0\x05\0";
+    let read = setup.world.block_on(async {
+        let mut stream = dial.dial().await.expect("it opens");
+        setup.world.server(Server::Source).peers[0]
+            .lock()
+            .expect("no panic")
+            .says(notice);
+        let mut read = [0; 6];
+        stream.read_exact(&mut read).await.expect("it comes through");
+        read
+    });
+    assert_eq!(read, *notice);
+    let records = setup.layer.log().records();
+    let said = records.iter().find(|record| record.what == "NoticeResponse");
+    assert_eq!(said.expect("it is logged").actor, None);
 }
 
 #[test]

@@ -22,12 +22,10 @@ impl<L: Link> Conn<L> {
             if let Some(met) = flow.met.take() {
                 flow.pass(met.length);
                 flow.barrier = met.after;
-                let (actor, _) = self
-                    .name
-                    .as_ref()
-                    .expect("the packet that opened it has named it");
+                // Nobody, when a server speaks before the client has said who it is.
+                let actor = self.name.as_ref().map(|(id, _)| *id);
                 let log = self.layer.log();
-                log.pass(self.process.0, (*actor, way), met.text, met.nth, met.bulk);
+                log.pass(self.process.0, (actor, way), met.text, met.nth, met.bulk);
                 continue;
             }
             let waiting = &flow.buffer[flow.ready..];

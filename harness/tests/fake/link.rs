@@ -40,6 +40,11 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Sends bytes that nobody asked for.
+    pub fn says(&mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
+    }
+
     pub fn alive(&self) -> bool {
         self.name.is_some() && self.left.is_none()
     }
