@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::fault::ProcessId;
 use crate::fault::plan::Then;
 use crate::invariant::{End, MayStay};
 use crate::judge::{Bench, Course, finding};
@@ -31,8 +32,12 @@ impl<W: World> Bench<'_, W> {
                 return Ok(found);
             }
         }
-        let mut found = self.drop_at_last("last drop", self.pipeline).await?;
-        found.extend(self.settle(&MayStay::Nothing, closing).await?);
+        let (mut found, moment) = self.drop_at_last("last drop", self.pipeline).await?;
+        let may_stay = MayStay::Nothing;
+        found.extend(match moment {
+            Duration::ZERO => self.settle(&may_stay, closing).await?,
+            moment => self.settle_sessions(&may_stay, moment.max(closing)).await?,
+        });
         if found.is_empty() {
             found = self.lasting().await?;
         }
@@ -41,55 +46,59 @@ impl<W: World> Bench<'_, W> {
             if let Some(Ended::Returned(Ok(_))) = course.beside {
                 found.extend(self.rows(beside).await?);
             }
-            found.extend(self.drop_at_last("drop beside", beside).await?);
+            let (left, _) = self.drop_at_last("drop beside", beside).await?;
+            found.extend(left);
         }
         Ok(found)
     }
 
     /// Drops from a process of its own. Where the plan stops that drop, what it leaves is what the end of a
-    /// run may leave, and dropping again finishes the job (law 8).
-    async fn drop_at_last(&self, label: &str, pipeline: &dyn Pipeline) -> Result<Vec<Leftover>, WorldError> {
+    /// run may leave, and dropping again finishes the job (law 8). Answers what is wrong, and how long sessions
+    /// may stay of which the drop could not know.
+    async fn drop_at_last(
+        &self,
+        label: &str,
+        pipeline: &dyn Pipeline,
+    ) -> Result<(Vec<Leftover>, Duration), WorldError> {
         let strikes = || self.layer.struck().iter().map(|struck| struck.times).sum::<u32>();
         let before = strikes();
-        let (found, returned) = self.drop_once(label, pipeline).await?;
-        if strikes() == before || returned {
-            return Ok(found);
+        let (found, content) = self.drop_once(label, pipeline).await?;
+        let moment =
+            |content: Option<_>| content.map_or(Duration::ZERO, |process| self.closed_on_the_way(process));
+        if strikes() == before || content.is_some() {
+            return Ok((found, moment(content)));
         }
         self.layer.heal();
         let mut found = self
             .settle(&MayStay::SlotAndPublication, self.bounds().silent)
             .await?;
-        let (again, _) = self.drop_once(&format!("{label} again"), pipeline).await?;
+        let (again, content) = self.drop_once(&format!("{label} again"), pipeline).await?;
         found.extend(again);
-        Ok(found)
+        Ok((found, moment(content)))
     }
 
-    /// What is wrong with a drop, and whether it returned and was content.
+    /// What is wrong with a drop, and its process when it returned and was content.
     async fn drop_once(
         &self,
         label: &str,
         pipeline: &dyn Pipeline,
-    ) -> Result<(Vec<Leftover>, bool), WorldError> {
+    ) -> Result<(Vec<Leftover>, Option<ProcessId>), WorldError> {
         let process = Process::start(self.world, &self.layer, label);
         let id = process.id();
         let drop = Running::new(process, self.bounds().drop, |env| pipeline.drop_all(env));
         let ended = drop.alone(&self.layer, &self.errands).await?;
         let mut found = Vec::from_iter(finding(Call::LastDrop, &ended, self.bounds().drop, false));
         let Ended::Returned(Ok(DropReport { may_be_left, .. })) = ended else {
-            return Ok((found, false));
+            return Ok((found, None));
         };
-        let content = may_be_left.is_empty();
-        let moment = self.closed_on_the_way(id);
-        if content && !moment.is_zero() {
-            found.extend(self.settle_sessions(&MayStay::Nothing, moment).await?);
+        if may_be_left.is_empty() {
+            return Ok((found, Some(id)));
         }
-        if !content {
-            found.push(Leftover::NoPromise {
-                call: Call::LastDrop,
-                may_be_left,
-            });
-        }
-        Ok((found, content))
+        found.push(Leftover::NoPromise {
+            call: Call::LastDrop,
+            may_be_left,
+        });
+        Ok((found, None))
     }
 
     /// What came back after a drop that promised that nothing is left.

@@ -255,15 +255,11 @@ impl<W: World> Bench<'_, W> {
         if course.run_went_on {
             bound = bound.max(self.bounds().noticed);
         }
-        for server in Server::BOTH {
-            let severed = self.layer.severed(course.run_id, server);
-            if severed.unnoticed > 0 {
-                bound = bound.max(self.bounds().silent);
-            } else if severed.closed > 0 {
-                bound = bound.max(self.bounds().noticed);
-            }
+        let silent = |server| self.layer.severed(course.run_id, server).unnoticed > 0;
+        if Server::BOTH.into_iter().any(silent) {
+            bound = bound.max(self.bounds().silent);
         }
-        bound
+        bound.max(self.closed_on_the_way(course.run_id))
     }
 
     /// Calls that hung, or failed without a reason.

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -126,9 +126,8 @@ impl<'a, T> Running<'a, T> {
     /// # Errors
     /// When something could not be done to a server.
     pub(crate) async fn alone(mut self, layer: &Layer, errands: &Errands) -> Result<Ended<T>, WorldError> {
-        let mut driver = Driver::default();
         std::future::poll_fn(|cx| {
-            driver.registers(layer, cx);
+            layer.driven_by(cx.waker());
             self.strike_by_time(cx);
             for signal in layer.signals() {
                 self.obey(signal, errands);
@@ -144,19 +143,6 @@ impl<'a, T> Running<'a, T> {
             }
         })
         .await
-    }
-}
-
-/// Whom the layer's signals wake, as far as the layer has been told.
-#[derive(Default)]
-struct Driver(Option<Waker>);
-
-impl Driver {
-    fn registers(&mut self, layer: &Layer, cx: &Context<'_>) {
-        if !self.0.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-            layer.driven_by(cx.waker());
-            self.0 = Some(cx.waker().clone());
-        }
     }
 }
 
@@ -180,7 +166,6 @@ pub(crate) struct Supervision<'a> {
     pub(crate) drop: Option<Running<'a, DropReport>>,
     pub(crate) beside: Option<Running<'a, RunReport>>,
     drop_seen: bool,
-    driver: Driver,
 }
 
 impl<'a> Supervision<'a> {
@@ -205,7 +190,6 @@ impl<'a> Supervision<'a> {
             drop: None,
             beside,
             drop_seen: false,
-            driver: Driver::default(),
         }
     }
 
@@ -241,7 +225,7 @@ impl<'a> Supervision<'a> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Milestone, WorldError>> {
-        self.driver.registers(&self.layer, cx);
+        self.layer.driven_by(cx.waker());
         self.run.strike_by_time(cx);
         if let Some(drop) = &mut self.drop {
             drop.strike_by_time(cx);
