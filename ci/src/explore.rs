@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use comfy_table::{Cell, Table, presets::UTF8_FULL_CONDENSED};
+use leftover_harness::explore::Stage;
 use leftover_harness::explore::tally::Tally;
-use leftover_harness::explore::{Explorer, Stage};
-use leftover_harness::lab::{LabError, Trial};
+use leftover_harness::lab::Trial;
 use leftover_harness::scenario::Scenario;
 use leftover_harness::space::Family;
 use leftover_scenarios::of_mirror;
-use leftover_sim::scenario::SimLab;
 
 use crate::budget::{Budget, Watch};
 use crate::cells::number;
 use crate::exit::Exit;
 use crate::findings;
-use crate::guard::guarded;
+use crate::guard;
 use crate::reach;
 use crate::sweep::{self, Row};
 
@@ -88,21 +87,13 @@ fn beyond(
 ) -> Result<(), String> {
     let scenario = &explored.row.scenario;
     watch.on(&format!("{} swarm and pairs", scenario.name));
-    let unjudged = |error: LabError| findings::unjudged(scenario, &error);
-    let beyond = guarded(&SimLab::default(), |lab| {
-        let explorer = Explorer {
-            lab,
-            jobs: budget.jobs(),
-            thorough: false,
-            stop: &|| watch.is_up(),
-            seen: &|outcome| watch.see(outcome),
-        };
+    let beyond = guard::explore(scenario, false, budget, watch, |explorer| {
         let mut beyond = explorer.swarm(scenario, first + turn * SWARM_TURN, SWARM_TURN)?;
         let pairs = explorer.pairs(scenario, &Trial::default(), first + turn * PAIRS_TURN, PAIRS_TURN);
         beyond.merge(pairs?);
         Ok(beyond)
-    });
-    explored.beyond.merge(beyond.map_err(unjudged)?);
+    })?;
+    explored.beyond.merge(beyond);
     Ok(())
 }
 

@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use leftover_harness::explore::Explorer;
 use leftover_harness::lab::{Lab, LabError, Trial};
 use leftover_harness::scenario::Scenario;
 use leftover_harness::verdict::Outcome;
+use leftover_sim::scenario::SimLab;
 
+use crate::budget::{Budget, Watch};
 use crate::exit::Exit;
 use crate::findings;
 
@@ -32,12 +35,31 @@ pub struct Guarded<'a, L> {
     over: Condvar,
 }
 
-/// Explores with `lab`, and ends the process when one of its runs does not end.
-pub fn guarded<L: Lab, T>(lab: &L, explore: impl FnOnce(&Guarded<'_, L>) -> T) -> T {
-    watched(lab, MOST, &give_up, explore)
+/// Explores a scenario in the simulated world, as much as the budget allows, and ends the process when one of
+/// its runs does not end.
+///
+/// # Errors
+/// When a run could not be judged: what to say of it.
+pub fn explore<T>(
+    scenario: &Scenario,
+    thorough: bool,
+    budget: &Budget,
+    watch: &Watch,
+    explore: impl FnOnce(&Explorer<'_, Guarded<'_, SimLab>>) -> Result<T, LabError>,
+) -> Result<T, String> {
+    let explored = watched(&SimLab::default(), MOST, &give_up, |lab| {
+        explore(&Explorer {
+            lab,
+            jobs: budget.jobs(),
+            thorough,
+            stop: &|| watch.is_up(),
+            seen: &|outcome| watch.see(outcome),
+        })
+    });
+    explored.map_err(|error| findings::unjudged(scenario, &error))
 }
 
-/// As [`guarded`]; `stuck` gets each run that has taken between `most` and twice as long.
+/// Explores with `lab`; `stuck` gets each run that has taken between `most` and twice as long.
 fn watched<L: Lab, T>(
     lab: &L,
     most: Duration,
@@ -134,8 +156,6 @@ fn give_up(scenario: &Scenario, trial: &Trial) {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
-
-    use leftover_sim::scenario::SimLab;
 
     use super::*;
 

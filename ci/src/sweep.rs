@@ -2,17 +2,15 @@
 
 use comfy_table::{Cell, Table, presets::UTF8_FULL_CONDENSED};
 use glob::Pattern;
-use leftover_harness::explore::Explorer;
 use leftover_harness::explore::sweep::Swept;
 use leftover_harness::lab::Trial;
 use leftover_harness::scenario::{Expect, Scenario};
-use leftover_sim::scenario::SimLab;
 
 use crate::budget::{Budget, Watch};
 use crate::cells::number;
 use crate::exit::Exit;
 use crate::findings;
-use crate::guard::guarded;
+use crate::guard;
 use crate::reach;
 use crate::target::matching;
 
@@ -96,17 +94,9 @@ pub fn one(
         seed,
         ..Trial::default()
     };
-    let swept = guarded(&SimLab::default(), |lab| {
-        let explorer = Explorer {
-            lab,
-            jobs: budget.jobs(),
-            thorough,
-            stop: &|| watch.is_up(),
-            seen: &|outcome| watch.see(outcome),
-        };
+    let swept = guard::explore(scenario, thorough, budget, watch, |explorer| {
         explorer.sweep(scenario, &calm)
-    });
-    let swept = swept.map_err(|error| findings::unjudged(scenario, &error))?;
+    })?;
     Ok(Row {
         scenario: scenario.clone(),
         swept,
