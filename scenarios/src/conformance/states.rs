@@ -86,20 +86,15 @@ impl State {
         State::NoSync,
     ];
 
-    /// Those of them that have sent all that they had to say.
-    pub const QUIET: [State; 8] = [
-        State::Exported,
-        State::Used,
-        State::Idle,
-        State::IdleWalsender,
-        State::InTransaction,
-        State::Aborted,
-        State::CopyIn,
-        State::NoSync,
-    ];
-
     /// In which a backend sends what nobody reads.
     pub const BLOCKED: [State; 3] = [State::BlockedStream, State::BlockedSelect, State::BlockedCopy];
+
+    /// Those that read and have sent all that they had to say.
+    pub fn quiet() -> Vec<State> {
+        let mut quiet = State::READING.to_vec();
+        quiet.retain(|state| *state != State::Streaming);
+        quiet
+    }
 
     /// In which a statement runs that does not look at the socket.
     pub fn executing(pg: &Pg) -> &'static [State] {

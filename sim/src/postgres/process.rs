@@ -40,7 +40,7 @@ pub struct Process {
     pub client: Connection<AnySocket>,
     /// Its timers.
     pub timers: Timers,
-    /// Its choices.
+    /// The server's choices.
     pub chooser: Rc<Chooser>,
     /// After a cancelled write found slack in the kernel's buffers: what is unsent does not block (OB-72).
     pub(super) slack: Option<bool>,

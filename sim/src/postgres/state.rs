@@ -52,7 +52,7 @@ pub struct State {
     pub options: Rc<ServerOptions>,
     /// Its clock.
     pub clock: SharedClock,
-    /// Its choices.
+    /// Its choices, which its backends make from one stream.
     pub chooser: Rc<Chooser>,
     /// Server-wide settings at rest.
     pub settings: Rc<Values>,

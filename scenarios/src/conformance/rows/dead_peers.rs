@@ -40,17 +40,17 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 async fn kept_alive(pg: &Pg) -> Checked {
-    let mut alone = enter(pg, &State::QUIET, KEEPALIVES.options).await?;
+    let mut alone = enter(pg, &State::quiet(), KEEPALIVES.options).await?;
     silence(pg, &mut alone).await?;
     all_go(pg, &alone, KEEPALIVES.dead).await?;
     let both = format!("{} {}", KEEPALIVES.options, USER_TIMEOUT.options);
-    let mut sooner = enter(pg, &State::QUIET, &both).await?;
+    let mut sooner = enter(pg, &State::quiet(), &both).await?;
     silence(pg, &mut sooner).await?;
     all_go(pg, &sooner, Duration::from_millis(500)..=Duration::from_secs(2)).await
 }
 
 async fn nothing_sent(pg: &Pg) -> Checked {
-    let mut scenes = enter(pg, &State::QUIET, USER_TIMEOUT.options).await?;
+    let mut scenes = enter(pg, &State::quiet(), USER_TIMEOUT.options).await?;
     silence(pg, &mut scenes).await?;
     all_stay(pg, &scenes, USER_TIMEOUT.time * 3).await
 }

@@ -149,7 +149,7 @@ fn stream(state: State) -> Fate {
 }
 
 fn quiet(state: State) -> Fate {
-    if State::QUIET.contains(&state) {
+    if State::quiet().contains(&state) {
         Fate::Gone
     } else {
         Fate::Stays
