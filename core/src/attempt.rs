@@ -94,10 +94,9 @@ pub(crate) async fn make<C: Connector>(
     let Locked::AsPlanned(tables) = holder.lock(&prepared.tables).await? else {
         return Err(LoadError::TablesChanged);
     };
-    let block_bytes = holder.block_bytes().await?;
 
     progress.enter(Phase::Copying);
-    let partitions = plan(&tables, context.settings.partition_bytes, block_bytes);
+    let partitions = plan(&tables, context.settings.partition_bytes, holder.block_bytes);
     progress.planned(partitions.len());
     let job = Job {
         context: Arc::clone(context),
@@ -224,7 +223,9 @@ async fn prepare_target<C: Connector>(
     tables: &[Table],
     missing: &[Table],
 ) -> Result<(), LoadError> {
-    record.create(keeper).await?;
+    if !recorded.exists {
+        record.create(keeper).await?;
+    }
     for table in missing {
         let schema = quote_identifier(&table.name.schema);
         let step = format!("creating table {}", table.name);

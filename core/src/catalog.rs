@@ -130,8 +130,7 @@ pub(crate) async fn read(on: &mut impl Query) -> Result<Vec<Table>, Failure> {
         .map(|t| t.oid.to_string())
         .collect::<Vec<_>>()
         .join(", ");
-    let mut columns = read_columns(on, &oids).await?;
-    let mut keys = read_keys(on, &oids).await?;
+    let (mut columns, mut keys) = read_columns_and_keys(on, &oids).await?;
     for table in &mut tables {
         table.columns = columns.remove(&table.oid).unwrap_or_default();
         table.keys = keys.remove(&table.oid).unwrap_or_default();
@@ -169,10 +168,17 @@ fn table(row: &Row) -> Option<Table> {
     })
 }
 
-async fn read_columns(on: &mut impl Query, oids: &str) -> Result<BTreeMap<u32, Vec<Column>>, Failure> {
+/// What belongs to each table.
+type OfTables<T> = BTreeMap<u32, Vec<T>>;
+
+/// Reads both in one message; the first column says what a row is.
+async fn read_columns_and_keys(
+    on: &mut impl Query,
+    oids: &str,
+) -> Result<(OfTables<Column>, OfTables<Key>), Failure> {
     let sql = format!(
-        "SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, \
-            a.attgenerated, pg_get_expr(d.adbin, d.adrelid), \
+        "SELECT 'column', a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+            a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid), \
             CASE WHEN a.attcollation <> t.typcollation \
                 THEN quote_ident(cn.nspname) || '.' || quote_ident(co.collname) END \
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
@@ -180,47 +186,43 @@ async fn read_columns(on: &mut impl Query, oids: &str) -> Result<BTreeMap<u32, V
             LEFT JOIN pg_collation co ON co.oid = a.attcollation \
             LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace \
         WHERE a.attrelid IN ({oids}) AND a.attnum > 0 AND NOT a.attisdropped \
-        ORDER BY a.attrelid, a.attnum"
-    );
-    let mut columns: BTreeMap<u32, Vec<Column>> = BTreeMap::new();
-    for row in on.rows("reading the columns", &sql).await? {
-        let (Some(relation), Some(name), Some(ty)) = (row.parse(0), row.get(1), row.get(2)) else {
-            continue;
-        };
-        let text = |index| row.get(index).unwrap_or_default();
-        let origin = match (text(4), text(5)) {
-            (_, "s") => Origin::Generated(text(6).to_owned()),
-            ("a", _) => Origin::IdentityAlways,
-            ("d", _) => Origin::IdentityByDefault,
-            _ => Origin::Given,
-        };
-        columns.entry(relation).or_default().push(Column {
-            name: name.to_owned(),
-            ty: ty.to_owned(),
-            not_null: row.is_true(3),
-            origin,
-            collation: row.get(7).map(str::to_owned),
-        });
-    }
-    Ok(columns)
-}
-
-async fn read_keys(on: &mut impl Query, oids: &str) -> Result<BTreeMap<u32, Vec<Key>>, Failure> {
-    let sql = format!(
-        "SELECT conrelid, conname, pg_get_constraintdef(oid) FROM pg_constraint \
+        ORDER BY a.attrelid, a.attnum; \
+        SELECT 'key', conrelid, conname, pg_get_constraintdef(oid) FROM pg_constraint \
         WHERE contype IN ('p', 'u') AND conrelid IN ({oids}) ORDER BY conrelid, conname"
     );
-    let mut keys: BTreeMap<u32, Vec<Key>> = BTreeMap::new();
-    for row in on.rows("reading the keys", &sql).await? {
-        if let (Some(relation), Some(name), Some(definition)) = (row.parse(0), row.get(1), row.get(2)) {
-            let key = Key {
-                name: name.to_owned(),
-                definition: definition.to_owned(),
-            };
-            keys.entry(relation).or_default().push(key);
+    let (mut columns, mut keys) = (OfTables::new(), OfTables::new());
+    for row in on.rows("reading the columns and the keys", &sql).await? {
+        let Some(table) = row.parse(1) else { continue };
+        match row.get(0) {
+            Some("column") => columns.entry(table).or_default().extend(column(&row)),
+            _ => keys.entry(table).or_default().extend(key(&row)),
         }
     }
-    Ok(keys)
+    Ok((columns, keys))
+}
+
+fn column(row: &Row) -> Option<Column> {
+    let text = |index| row.get(index).unwrap_or_default();
+    let origin = match (text(5), text(6)) {
+        (_, "s") => Origin::Generated(text(7).to_owned()),
+        ("a", _) => Origin::IdentityAlways,
+        ("d", _) => Origin::IdentityByDefault,
+        _ => Origin::Given,
+    };
+    Some(Column {
+        name: row.get(2)?.to_owned(),
+        ty: row.get(3)?.to_owned(),
+        not_null: row.is_true(4),
+        origin,
+        collation: row.get(8).map(str::to_owned),
+    })
+}
+
+fn key(row: &Row) -> Option<Key> {
+    Some(Key {
+        name: row.get(2)?.to_owned(),
+        definition: row.get(3)?.to_owned(),
+    })
 }
 
 async fn read_partitioning(on: &mut impl Query, tables: &mut [Table]) -> Result<(), Failure> {

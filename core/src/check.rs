@@ -28,8 +28,15 @@ pub(crate) async fn source<C: Connector>(
     settings: &Settings,
 ) -> Result<Source, LoadError> {
     let needed = i64::try_from(settings.workers).unwrap_or(i64::MAX);
-    let role = server(on, needed).await?;
-    replication(on, &role).await?;
+    let rows = on
+        .query(
+            "reading the server's settings",
+            &format!("{SERVER}; {REPLICATION}"),
+        )
+        .await?;
+    let mut rows = rows.into_iter();
+    let role = server(on.side, needed, &rows.next().unwrap_or_default())?;
+    replication(&role, &rows.next().unwrap_or_default())?;
     let tables = catalog::read(on).await?;
     let (chosen, skipped) = choose(tables, &settings.tables)?;
     for table in &chosen {
@@ -43,25 +50,30 @@ pub(crate) async fn source<C: Connector>(
     })
 }
 
-/// Checks what both servers need; returns the role.
-async fn server<C: Connector>(on: &mut Client<C>, needed: i64) -> Result<String, LoadError> {
-    let side = on.side;
-    let sql = "SELECT current_setting('server_version_num'), current_setting('server_version'), \
-        current_user, current_database(), has_database_privilege(current_database(), 'CREATE'), \
-        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int \
-            - (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL), \
-        pg_is_in_recovery()";
-    let row = only_row(on.query("reading the server's settings", sql).await?);
+/// What both servers are asked.
+const SERVER: &str = "SELECT current_setting('server_version_num'), current_setting('server_version'), \
+    current_user, current_database(), has_database_privilege(current_database(), 'CREATE'), \
+    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int \
+        - (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL), \
+    pg_is_in_recovery()";
+
+/// What the source is asked besides.
+const REPLICATION: &str = "SELECT current_setting('wal_level'), \
+    (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user), \
+    current_setting('max_replication_slots')::int, (SELECT count(*) FROM pg_replication_slots), \
+    current_setting('max_wal_senders')::int, (SELECT count(*) FROM pg_stat_replication)";
+
+/// Checks what both servers need, in the answer to [`SERVER`]; returns the role.
+fn server(side: Side, needed: i64, row: &Row) -> Result<String, Refusal> {
     let text = |index| row.get(index).unwrap_or_default().to_owned();
     if row.parse::<u32>(0).unwrap_or(0) < MINIMUM_VERSION {
         return Err(Refusal::TooOld {
             side,
             version: text(1),
-        }
-        .into());
+        });
     }
     if side == Side::Source && row.is_true(6) {
-        return Err(Refusal::Standby.into());
+        return Err(Refusal::Standby);
     }
     let role = text(2);
     if !row.is_true(4) {
@@ -69,41 +81,33 @@ async fn server<C: Connector>(on: &mut Client<C>, needed: i64) -> Result<String,
             side,
             role,
             database: text(3),
-        }
-        .into());
+        });
     }
     let free = row.parse::<i64>(5).unwrap_or(0);
     if free < needed {
-        return Err(Refusal::NoFreeConnections { side, needed, free }.into());
+        return Err(Refusal::NoFreeConnections { side, needed, free });
     }
     Ok(role)
 }
 
-async fn replication<C: Connector>(on: &mut Client<C>, role: &str) -> Result<(), LoadError> {
-    let sql = "SELECT current_setting('wal_level'), \
-        (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user), \
-        current_setting('max_replication_slots')::int, (SELECT count(*) FROM pg_replication_slots), \
-        current_setting('max_wal_senders')::int, \
-        (SELECT count(*) FROM pg_stat_replication)";
-    let row = only_row(on.query("reading the replication settings", sql).await?);
+/// Checks what the source needs to replicate, in the answer to [`REPLICATION`].
+fn replication(role: &str, row: &Row) -> Result<(), Refusal> {
     let number = |index| row.parse::<i64>(index).unwrap_or(0);
     if row.get(0) != Some("logical") {
         return Err(Refusal::WalLevel {
             found: row.get(0).unwrap_or_default().to_owned(),
-        }
-        .into());
+        });
     }
     if !row.is_true(1) {
         return Err(Refusal::NoReplication {
             role: role.to_owned(),
-        }
-        .into());
+        });
     }
     if number(3) >= number(2) {
-        return Err(Refusal::NoFreeSlot { max: number(2) }.into());
+        return Err(Refusal::NoFreeSlot { max: number(2) });
     }
     if number(5) >= number(4) {
-        return Err(Refusal::NoFreeWalsender { max: number(4) }.into());
+        return Err(Refusal::NoFreeWalsender { max: number(4) });
     }
     Ok(())
 }
@@ -199,7 +203,8 @@ pub(crate) async fn target<C: Connector>(
     ours: &BTreeSet<TableName>,
 ) -> Result<Vec<Table>, LoadError> {
     let needed = i64::try_from(settings.workers).unwrap_or(i64::MAX);
-    let role = server(on, needed).await?;
+    let rows = on.query("reading the server's settings", SERVER).await?;
+    let role = server(on.side, needed, &only_row(rows))?;
     let existing = catalog::read(on).await?;
     let mut missing = Vec::new();
     for table in tables {

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Client, Context, bounded};
+use crate::client::{Client, Context, bounded, failed};
 use crate::connection::Connector;
 use crate::error::ConnectionError;
 use crate::failure::{Failure, Side};
 use crate::janitor;
-use crate::names::{Attempt, OwnerLock, Role, SessionName};
+use crate::names::{Attempt, Role, SessionName};
 use crate::owner;
 use crate::reclaim;
 use crate::record::Record;
@@ -128,88 +128,51 @@ async fn within<C: Connector, T>(
     let cleaning = async { Ok::<_, ConnectionError>(cleaning.await) };
     match bounded(&context.clock, "the cleaning of a server", bound, cleaning).await {
         Ok(result) => result,
-        Err(error) => Err(crate::client::failed(side, step, error)),
+        Err(error) => Err(failed(side, step, error)),
     }
 }
 
 /// Drops the mirror: ends whoever runs it, and removes everything of it from both servers.
 pub(crate) async fn drop_mirror<C: Connector>(context: &Arc<Context<C>>) -> Cleaned {
-    let mut cleaned = Cleaned::default();
+    let mut removed = Vec::new();
     let bound = context.settings.bounds.drop;
-    let mut attempts = Vec::new();
-    let reading = within(context, Side::Target, bound, recorded_attempt(context)).await;
-    let unread = match reading {
-        Ok(attempt) => {
-            attempts.extend(attempt);
-            None
-        }
-        Err(because) => Some(because),
-    };
-    let source = within(
-        context,
-        Side::Source,
-        bound,
-        drop_on_source(context, &mut cleaned.removed),
-    )
-    .await;
-    let source_is_clean = source.is_ok();
+    let source = drop_on_source(context, &mut removed);
+    let source = within(context, Side::Source, bound, source).await;
+    // The record stays until the source is clean: it knows the names.
+    let target = drop_on_target(context, source.is_ok(), &mut removed);
+    let target = within(context, Side::Target, bound, target).await;
+    let mut may_be_left = Vec::new();
+    let remaining = target.as_ref().ok().copied().flatten();
     if let Err(because) = source {
-        let objects = attempts.iter().map(|attempt| context.name.object(*attempt));
-        let names = if attempts.is_empty() {
-            vec![format!("leftover_{}_…", context.name)]
-        } else {
-            objects.collect()
-        };
-        let mut things = vec![Thing::Session(sessions_of(context))];
-        things.extend(names.iter().cloned().map(Thing::Slot));
-        things.extend(names.into_iter().map(Thing::Publication));
-        cleaned.may_be_left.push(MayBeLeft {
+        let object = remaining.map(|attempt| context.name.object(attempt));
+        let object = object.unwrap_or_else(|| format!("leftover_{}_…", context.name));
+        let things = vec![
+            Thing::Session(sessions_of(context)),
+            Thing::Slot(object.clone()),
+            Thing::Publication(object),
+        ];
+        may_be_left.push(MayBeLeft {
             side: Side::Source,
             things,
             because,
         });
     }
-    // The record stays until the source is clean: it knows the names.
-    let target = drop_on_target(context, source_is_clean, &mut cleaned.removed);
-    let target = within(context, Side::Target, bound, target).await;
     let record = Thing::Record(context.name.schema());
-    match target {
-        Err(because) => {
-            let things = vec![Thing::Session(sessions_of(context)), record];
-            cleaned.may_be_left.push(MayBeLeft {
-                side: Side::Target,
-                things,
-                because,
-            });
-        }
-        Ok(true) if !source_is_clean => {
-            let because = cleaned.may_be_left[0].because.clone();
-            cleaned.may_be_left.push(MayBeLeft {
-                side: Side::Target,
-                things: vec![record],
-                because,
-            });
-        }
-        Ok(_) => {}
-    }
-    if let Some(because) = unread {
-        // The session that was to read it may still be there; it is not ended, because one of that name may be
-        // another drop's.
-        cleaned.may_be_left.push(MayBeLeft {
+    let on_target = match target {
+        Err(because) => Some((vec![Thing::Session(sessions_of(context)), record], because)),
+        Ok(Some(_)) => may_be_left
+            .first()
+            .map(|source| (vec![record], source.because.clone())),
+        Ok(None) => None,
+    };
+    if let Some((things, because)) = on_target {
+        may_be_left.push(MayBeLeft {
             side: Side::Target,
-            things: vec![Thing::Session(sessions_of(context))],
+            things,
             because,
         });
     }
-    cleaned
-}
-
-async fn recorded_attempt<C: Connector>(context: &Arc<Context<C>>) -> Result<Option<Attempt>, Failure> {
-    let name = context.session_name(Attempt::default(), Role::Drop);
-    let mut client = context.connect(Side::Target, name).await?;
-    let recorded = Record::of(&context.name).read(&mut client).await?;
-    janitor::release(context, client).await?;
-    Ok(recorded.newest.map(|(attempt, _)| attempt))
+    Cleaned { removed, may_be_left }
 }
 
 async fn drop_on_source<C: Connector>(
@@ -236,40 +199,31 @@ async fn own_both_locks<C: Connector>(
     client: &mut Client<C>,
     removed: &mut Vec<Located>,
 ) -> Result<(), Failure> {
-    for lock in [OwnerLock::Control, OwnerLock::Holder] {
-        for round in 1.. {
-            reclaim::end_sessions(client, is_not_a_drop, removed).await?;
-            if owner::try_lock(client, lock).await? {
-                break;
-            }
-            if round == LOCK_TRIES {
-                let error = ConnectionError::TimedOut {
-                    wait: "the owner's lock",
-                    bound: RETRY * LOCK_TRIES,
-                };
-                return Err(crate::client::failed(
-                    Side::Source,
-                    "taking the owner's lock",
-                    error,
-                ));
-            }
-            context.clock.sleep(RETRY).await;
+    for _ in 0..LOCK_TRIES {
+        reclaim::end_sessions(client, is_not_a_drop, removed).await?;
+        if owner::try_both(client).await? {
+            return Ok(());
         }
+        context.clock.sleep(RETRY).await;
     }
-    Ok(())
+    let error = ConnectionError::TimedOut {
+        wait: "the owner's locks",
+        bound: RETRY * LOCK_TRIES,
+    };
+    Err(failed(Side::Source, "taking the owner's locks", error))
 }
 
-/// Returns whether the record is still there.
+/// Returns the newest attempt of a record that had to stay.
 async fn drop_on_target<C: Connector>(
     context: &Arc<Context<C>>,
     remove_record: bool,
     removed: &mut Vec<Located>,
-) -> Result<bool, Failure> {
+) -> Result<Option<Attempt>, Failure> {
     let name = context.session_name(Attempt::default(), Role::Drop);
     let mut client = context.connect(Side::Target, name).await?;
     reclaim::end_sessions(&mut client, is_not_a_drop, removed).await?;
     let record = Record::of(&context.name);
-    let mut remains = false;
+    let mut remaining = None;
     if remove_record {
         if record.remove(&mut client).await? {
             let thing = Thing::Record(context.name.schema());
@@ -281,10 +235,10 @@ async fn drop_on_target<C: Connector>(
         // A writer that came up meanwhile has found no record, and is on its way out.
         reclaim::end_sessions(&mut client, is_not_a_drop, removed).await?;
     } else {
-        remains = record.read(&mut client).await?.newest.is_some();
+        remaining = record.newest(&mut client).await?.map(|(attempt, _)| attempt);
     }
     janitor::release(context, client).await?;
-    Ok(remains)
+    Ok(remaining)
 }
 
 /// Removes what dead attempts have left and keeps a finished load's slot and publication. The caller owns
@@ -298,7 +252,7 @@ pub(crate) async fn sweep<C: Connector>(
     owner::take(&mut control, &context.clock, context.settings.bounds.owner).await?;
     let name = context.session_name(Attempt::default(), Role::Record);
     let mut keeper = context.connect(Side::Target, name).await?;
-    let keep = match Record::of(&context.name).read(&mut keeper).await?.newest {
+    let keep = match Record::of(&context.name).newest(&mut keeper).await? {
         Some((attempt, State::Loaded(_))) => Some(attempt),
         _ => None,
     };

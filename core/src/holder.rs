@@ -27,6 +27,8 @@ pub(crate) struct Holder<C: Connector> {
     pub(crate) consistent_point: Lsn,
     /// The name under which readers import the snapshot.
     pub(crate) snapshot: String,
+    /// The size of a block of the source in bytes.
+    pub(crate) block_bytes: u64,
 }
 
 impl<C: Connector> Query for Holder<C> {
@@ -97,15 +99,10 @@ impl<C: Connector> Holder<C> {
                 )
             })?;
         let step = "exporting the snapshot";
-        let rows = query(
-            &mut walsender,
-            &clock,
-            &bounds,
-            step,
-            "SELECT pg_export_snapshot()",
-        )
-        .await?;
-        let Some(snapshot) = rows.first().and_then(|row| row.get(0)).map(str::to_owned) else {
+        let export = "SELECT pg_export_snapshot(), current_setting('block_size')";
+        let rows = query(&mut walsender, &clock, &bounds, step, export).await?;
+        let row = rows.into_iter().next().unwrap_or_default();
+        let Some(snapshot) = row.get(0).map(str::to_owned) else {
             let error = ConnectionError::Protocol("pg_export_snapshot() returned nothing".to_owned());
             return Err(failed(Side::Source, step, error).into());
         };
@@ -115,6 +112,7 @@ impl<C: Connector> Holder<C> {
             bounds,
             consistent_point: created.consistent_point,
             snapshot,
+            block_bytes: row.parse(1).unwrap_or(8192),
         })
     }
 
@@ -130,18 +128,17 @@ impl<C: Connector> Holder<C> {
             .map(|t| t.name.sql())
             .collect::<Vec<_>>()
             .join(", ");
-        let sql = format!("LOCK TABLE {tables} IN ACCESS SHARE MODE");
-        self.rows("locking the tables against truncation", &sql).await?;
         let oids = planned
             .iter()
             .map(|t| t.oid.to_string())
             .collect::<Vec<_>>()
             .join(", ");
         let sql = format!(
-            "SELECT count(*) FROM pg_class WHERE oid IN ({oids}) AND relkind = 'r' \
+            "LOCK TABLE {tables} IN ACCESS SHARE MODE; \
+            SELECT count(*) FROM pg_class WHERE oid IN ({oids}) AND relkind = 'r' \
             AND relfilenode <> pg_relation_filenode(oid)"
         );
-        let rewritten = self.rows("looking for rewritten tables", &sql).await?;
+        let rewritten = self.rows("locking the tables against truncation", &sql).await?;
         if rewritten.first().and_then(|row| row.parse::<u64>(0)) != Some(0) {
             return Ok(Locked::Changed);
         }
@@ -156,14 +153,6 @@ impl<C: Connector> Holder<C> {
         } else {
             Locked::Changed
         })
-    }
-
-    /// The size of a block of the source in bytes.
-    pub(crate) async fn block_bytes(&mut self) -> Result<u64, Failure> {
-        let rows = self
-            .rows("reading the block size", "SELECT current_setting('block_size')")
-            .await?;
-        Ok(rows.first().and_then(|row| row.parse(0)).unwrap_or(8192))
     }
 
     /// Keeps the transaction alive, and shows that it is.

@@ -147,8 +147,8 @@ impl<C: Connector> Mirror<C> {
         janitor::release(&self.context, source).await?;
         let mut target = self.context.connect(Side::Target, name()).await?;
         sessions(&mut target, &mut things).await?;
-        let recorded = Record::of(&self.context.name).read(&mut target).await?;
-        if recorded.newest.is_some() {
+        let attempt = Record::of(&self.context.name).newest(&mut target).await?;
+        if attempt.is_some() {
             let record = Thing::Record(self.context.name.schema());
             things.push(Located {
                 side: Side::Target,
@@ -158,7 +158,7 @@ impl<C: Connector> Mirror<C> {
         janitor::release(&self.context, target).await?;
         Ok(Status {
             mirror: self.context.name.clone(),
-            attempt: recorded.newest,
+            attempt,
             things,
         })
     }

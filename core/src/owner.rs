@@ -25,7 +25,7 @@ pub(crate) async fn take<C: Connector>(
 ) -> Result<(), LoadError> {
     let deadline = clock.now() + bound;
     loop {
-        if try_both(control).await? {
+        if try_control(control).await? {
             return Ok(());
         }
         if clock.now() >= deadline {
@@ -40,40 +40,43 @@ pub(crate) async fn take<C: Connector>(
 }
 
 /// Holds the control lock from here on if nobody owns the mirror.
-async fn try_both<C: Connector>(control: &mut Client<C>) -> Result<bool, Failure> {
-    if !try_lock(control, OwnerLock::Control).await? {
+async fn try_control<C: Connector>(control: &mut Client<C>) -> Result<bool, Failure> {
+    let [control_key, holder_key] = keys(control);
+    if !ask(control, &format!("SELECT pg_try_advisory_lock({control_key})")).await? {
         return Ok(false);
     }
-    let holder_is_free = try_lock(control, OwnerLock::Holder).await?;
-    let release = if holder_is_free {
-        OwnerLock::Holder
-    } else {
-        OwnerLock::Control
-    };
+    // The holder's lock is only looked at, and without it the control lock is given back.
     let sql = format!(
-        "SELECT pg_advisory_unlock({})",
-        control.name.mirror.lock_key(release)
+        "SELECT CASE WHEN pg_try_advisory_lock({holder_key}) THEN pg_advisory_unlock({holder_key}) \
+        ELSE NOT pg_advisory_unlock({control_key}) END"
     );
-    control.query("releasing an owner's lock", &sql).await?;
-    Ok(holder_is_free)
+    ask(control, &sql).await
 }
 
-/// Takes one of the locks if it is free.
-pub(crate) async fn try_lock<C: Connector>(on: &mut Client<C>, lock: OwnerLock) -> Result<bool, Failure> {
-    let rows = on
-        .query("taking the owner's lock", &try_lock_sql(on, lock))
-        .await?;
+/// Holds both locks from here on, unless another has one of them. Always in this order, so that of two who try
+/// one gets both; whoever got only the first has it until its session ends.
+pub(crate) async fn try_both<C: Connector>(on: &mut Client<C>) -> Result<bool, Failure> {
+    let [control_key, holder_key] = keys(on);
+    let sql = format!(
+        "SELECT CASE WHEN pg_try_advisory_lock({control_key}) THEN pg_try_advisory_lock({holder_key}) \
+        ELSE false END"
+    );
+    ask(on, &sql).await
+}
+
+fn keys<C: Connector>(on: &Client<C>) -> [i64; 2] {
+    [OwnerLock::Control, OwnerLock::Holder].map(|lock| on.name.mirror.lock_key(lock))
+}
+
+async fn ask<C: Connector>(on: &mut Client<C>, sql: &str) -> Result<bool, Failure> {
+    let rows = on.query("taking the owner's locks", sql).await?;
     Ok(rows.first().is_some_and(|row| row.is_true(0)))
-}
-
-fn try_lock_sql<C: Connector>(on: &Client<C>, lock: OwnerLock) -> String {
-    format!("SELECT pg_try_advisory_lock({})", on.name.mirror.lock_key(lock))
 }
 
 /// The session that holds one of the locks, for people.
 async fn owner<C: Connector>(on: &mut Client<C>) -> Result<String, Failure> {
-    let keys = [OwnerLock::Control, OwnerLock::Holder].map(|lock| {
-        let key = on.name.mirror.lock_key(lock).cast_unsigned();
+    let keys = keys(on).map(|key| {
+        let key = key.cast_unsigned();
         format!(
             "(l.classid::bigint = {} AND l.objid::bigint = {})",
             key >> 32,

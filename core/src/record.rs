@@ -16,6 +16,8 @@ use crate::names::{Attempt, MirrorName, TableName, quote_identifier, quote_liter
 use crate::plan::Partition;
 use crate::report::State;
 
+const READING: &str = "reading the record";
+
 /// Where the record's tables are.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
@@ -25,6 +27,8 @@ pub(crate) struct Record {
 /// What the record says.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Recorded {
+    /// Whether there is a record at all.
+    pub(crate) exists: bool,
     /// The newest attempt.
     pub(crate) newest: Option<(Attempt, State)>,
     /// The tables that earlier attempts may have written, which are ours to empty.
@@ -40,22 +44,41 @@ impl Record {
 
     /// Reads the record; empty when there is none.
     pub(crate) async fn read<C: Connector>(&self, on: &mut Client<C>) -> Result<Recorded, Failure> {
-        let step = "reading the record";
         if !self.exists(on).await? {
             return Ok(Recorded::default());
         }
+        let newest = self.newest_of_existing(on).await?;
         let schema = &self.schema;
-        let sql = format!(
-            "SELECT attempt, state, consistent_point FROM {schema}.attempt ORDER BY attempt DESC LIMIT 1"
-        );
-        let newest = on.query(step, &sql).await?.first().and_then(newest);
         let sql = format!("SELECT schema_name, table_name FROM {schema}.relation ORDER BY 1, 2");
-        let tables = on.query(step, &sql).await?;
+        let tables = on.query(READING, &sql).await?;
         let name = |row: &Row| Some(TableName::new(row.get(0)?, row.get(1)?));
         Ok(Recorded {
+            exists: true,
             newest,
             tables: tables.iter().filter_map(name).collect(),
         })
+    }
+
+    /// The newest attempt; `None` when there is no record.
+    pub(crate) async fn newest<C: Connector>(
+        &self,
+        on: &mut Client<C>,
+    ) -> Result<Option<(Attempt, State)>, Failure> {
+        if !self.exists(on).await? {
+            return Ok(None);
+        }
+        self.newest_of_existing(on).await
+    }
+
+    async fn newest_of_existing<C: Connector>(
+        &self,
+        on: &mut Client<C>,
+    ) -> Result<Option<(Attempt, State)>, Failure> {
+        let sql = format!(
+            "SELECT attempt, state, consistent_point FROM {}.attempt ORDER BY attempt DESC LIMIT 1",
+            self.schema
+        );
+        Ok(on.query(READING, &sql).await?.first().and_then(newest))
     }
 
     /// Whether the target has the record's last table, which is made in one transaction with the others.
@@ -68,11 +91,8 @@ impl Record {
         Ok(rows.first().is_some_and(|row| row.is_true(0)))
     }
 
-    /// Makes the record if there is none.
+    /// Makes the record, which does not exist.
     pub(crate) async fn create<C: Connector>(&self, on: &mut Client<C>) -> Result<(), Failure> {
-        if self.exists(on).await? {
-            return Ok(());
-        }
         let schema = &self.schema;
         let sql = format!(
             "BEGIN; \
@@ -135,24 +155,25 @@ impl Record {
     ) -> Result<Claim, Failure> {
         let schema = &self.schema;
         let step = format!("claiming {partition}");
-        let sql =
-            format!("BEGIN; SELECT 1 FROM {schema}.attempt WHERE attempt = {attempt} AND state = 'loading'");
-        match on.query(&step, &sql).await {
-            Ok(rows) if rows.is_empty() => return Ok(Claim::Superseded),
-            Ok(_) => {}
-            Err(failure) if is_removed(&failure) => return Ok(Claim::Superseded),
-            Err(failure) => return Err(failure),
-        }
+        // One message: a claim of an attempt that is over is never committed.
         let sql = format!(
-            "INSERT INTO {schema}.partition VALUES ({attempt}, {}, {}, {}) ON CONFLICT DO NOTHING RETURNING 1",
+            "BEGIN; SELECT 'loading' FROM {schema}.attempt WHERE attempt = {attempt} AND state = 'loading'; \
+            INSERT INTO {schema}.partition VALUES ({attempt}, {}, {}, {}) ON CONFLICT DO NOTHING \
+            RETURNING 'claimed'",
             quote_literal(&partition.table.schema),
             quote_literal(&partition.table.name),
             partition.first_block
         );
-        Ok(if on.query(&step, &sql).await?.is_empty() {
-            Claim::AlreadyLoaded
-        } else {
-            Claim::Mine
+        let rows = match on.query(&step, &sql).await {
+            Ok(rows) => rows,
+            Err(failure) if is_removed(&failure) => return Ok(Claim::Superseded),
+            Err(failure) => return Err(failure),
+        };
+        let says = |word| rows.iter().any(|row| row.get(0) == Some(word));
+        Ok(match (says("loading"), says("claimed")) {
+            (false, _) => Claim::Superseded,
+            (true, false) => Claim::AlreadyLoaded,
+            (true, true) => Claim::Mine,
         })
     }
 

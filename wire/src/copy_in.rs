@@ -28,14 +28,12 @@ pub(crate) struct CopyIn {
     /// The beginning of this COPY.
     mark: Mark,
     gathered: BytesMut,
-    /// Closed on the server when this goes.
-    _statement: Statement,
 }
 
 impl Session {
     pub(crate) async fn start_copy_in(&mut self, sql: &str) -> Result<(), ConnectionError> {
         self.no_copy()?;
-        let statement = self.driver.drive(self.client.prepare(sql)).await?;
+        let statement = self.prepare_copy_in(sql).await?;
         let before = self.driver.tap.mark();
         match self.driver.drive(self.client.copy_in(&statement)).await {
             Ok(sink) => {
@@ -49,7 +47,6 @@ impl Session {
                     sink: Box::pin(sink),
                     mark,
                     gathered,
-                    _statement: statement,
                 });
                 Ok(())
             }
@@ -61,6 +58,18 @@ impl Session {
                 Err(why)
             }
         }
+    }
+
+    /// The statement of `sql`: a writer copies into the same table again and again.
+    async fn prepare_copy_in(&mut self, sql: &str) -> Result<Statement, ConnectionError> {
+        if let Some((known, statement)) = &self.prepared_copy_in
+            && known == sql
+        {
+            return Ok(statement.clone());
+        }
+        let statement = self.driver.drive(self.client.prepare(sql)).await?;
+        self.prepared_copy_in = Some((sql.to_owned(), statement.clone()));
+        Ok(statement)
     }
 
     pub(crate) async fn send_copy_in(&mut self, data: Bytes) -> Result<(), ConnectionError> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use leftover_core::connection::{BackendKey, Closed, Row};
 use leftover_core::error::ConnectionError;
-use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage, Statement};
 
 use crate::copy_in::CopyIn;
 use crate::copy_out::CopyOut;
@@ -26,6 +26,9 @@ pub struct Session {
     pub(crate) copy: Copy,
     pub(crate) client: Client,
     pub(crate) driver: Driver,
+    /// The COPY IN that this session did last, which is mostly the one that it does next. It goes after the
+    /// client, so that nothing is said about it at the end.
+    pub(crate) prepared_copy_in: Option<(String, Statement)>,
     /// Whether an operation is under way, or was dropped before its end.
     busy: bool,
     backend: BackendKey,
@@ -53,6 +56,7 @@ impl Session {
             copy: Copy::None,
             client,
             driver: Driver::new(connection, tap),
+            prepared_copy_in: None,
             busy: false,
             backend,
         })
