@@ -141,6 +141,9 @@ async fn prepare<C: Connector>(
         });
     }
     let source = check::source(control, &context.settings).await?;
+    // A dead writer of the record may still commit: it must be gone before the record is read (law 3).
+    let mut removed = Vec::new();
+    reclaim::end_sessions(keeper, owner::is_dead, &mut removed).await?;
     let record = Record::of(&context.name);
     let recorded = record.read(keeper).await?;
     let slots = reclaim::slot_attempts(control)
@@ -169,7 +172,11 @@ async fn prepare<C: Connector>(
         .chain(published.iter().map(|(of, _)| *of));
     let attempt = known.max().unwrap_or_default().next();
     progress.begin(attempt.0);
-    take_over(control, keeper, attempt).await?;
+    reclaim::end_sessions(control, owner::is_dead, &mut removed).await?;
+    reclaim::drop_slots(control, |of| of < attempt, &mut removed).await?;
+    if !removed.is_empty() {
+        tracing::info!(?removed, "took over from an earlier attempt");
+    }
     prepare_target(keeper, &record, attempt, &recorded, &source.tables, &missing).await?;
     run.attempt = Some(attempt);
     publish(context, run, control, attempt, &source.tables).await?;
@@ -195,24 +202,6 @@ fn already<C: Connector>(
         rows: 0,
         skipped: source.skipped.clone(),
     }
-}
-
-/// Ends what earlier attempts have left. We own the mirror, so nobody alive needs it; sessions that only
-/// wait to own it, look at it or drop it are left alone.
-async fn take_over<C: Connector>(
-    control: &mut Client<C>,
-    keeper: &mut Client<C>,
-    attempt: Attempt,
-) -> Result<(), LoadError> {
-    let dead = |name: &SessionName| !matches!(name.role, Role::Control | Role::Drop | Role::Status);
-    let mut removed = Vec::new();
-    reclaim::end_sessions(control, dead, &mut removed).await?;
-    reclaim::end_sessions(keeper, dead, &mut removed).await?;
-    reclaim::drop_slots(control, |of| of < attempt, &mut removed).await?;
-    if !removed.is_empty() {
-        tracing::info!(?removed, "took over from an earlier attempt");
-    }
-    Ok(())
 }
 
 async fn prepare_target<C: Connector>(

@@ -252,13 +252,13 @@ pub(crate) async fn sweep<C: Connector>(
     owner::take(&mut control, &context.clock, context.settings.bounds.owner).await?;
     let name = context.session_name(Attempt::default(), Role::Record);
     let mut keeper = context.connect(Side::Target, name).await?;
+    reclaim::end_sessions(&mut control, owner::is_dead, &mut cleaned.removed).await?;
+    // Before the record is read: a dead writer may still commit.
+    reclaim::end_sessions(&mut keeper, owner::is_dead, &mut cleaned.removed).await?;
     let keep = match Record::of(&context.name).newest(&mut keeper).await? {
         Some((attempt, State::Loaded(_))) => Some(attempt),
         _ => None,
     };
-    let dead = |name: &SessionName| !matches!(name.role, Role::Control | Role::Drop | Role::Status);
-    reclaim::end_sessions(&mut control, dead, &mut cleaned.removed).await?;
-    reclaim::end_sessions(&mut keeper, dead, &mut cleaned.removed).await?;
     reclaim::drop_slots(&mut control, |of| Some(of) != keep, &mut cleaned.removed).await?;
     reclaim::drop_publications(&mut control, |of| Some(of) != keep, &mut cleaned.removed).await?;
     janitor::release(context, keeper).await?;

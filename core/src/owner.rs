@@ -11,7 +11,7 @@ use crate::clock::SharedClock;
 use crate::connection::Connector;
 use crate::failure::Failure;
 use crate::load_error::LoadError;
-use crate::names::OwnerLock;
+use crate::names::{OwnerLock, Role, SessionName};
 
 /// How often a lock that another has is tried.
 const RETRY: Duration = Duration::from_millis(500);
@@ -71,6 +71,12 @@ fn keys<C: Connector>(on: &Client<C>) -> [i64; 2] {
 async fn ask<C: Connector>(on: &mut Client<C>, sql: &str) -> Result<bool, Failure> {
     let rows = on.query("taking the owner's locks", sql).await?;
     Ok(rows.first().is_some_and(|row| row.is_true(0)))
+}
+
+/// Whether nobody alive needs a session of this name. Its caller owns the mirror; sessions that only wait to own
+/// it, look at it or drop it are left alone.
+pub(crate) fn is_dead(name: &SessionName) -> bool {
+    !matches!(name.role, Role::Control | Role::Drop | Role::Status)
 }
 
 /// The session that holds one of the locks, for people.
