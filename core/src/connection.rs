@@ -164,19 +164,22 @@ pub trait Session: Send {
     /// Runs one or more statements as one simple query and returns the rows of all of them.
     fn query(&mut self, sql: &str) -> impl Future<Output = Result<Vec<Row>, ConnectionError>> + Send;
 
-    /// Starts `COPY … TO STDOUT`. [`Session::copy_out_next`] gives the data.
+    /// Runs statements, one of which is a `COPY … TO STDOUT`, up to its data. [`Session::copy_out_next`] gives it.
     fn copy_out(&mut self, sql: &str) -> impl Future<Output = Result<(), ConnectionError>> + Send;
 
-    /// The next piece of the running COPY OUT, or `None` when it has ended. Not reading is back-pressure.
+    /// The next piece of the running COPY OUT, or `None` when it and the statements behind it have ended. Not
+    /// reading is back-pressure.
     fn copy_out_next(&mut self) -> impl Future<Output = Result<Option<Bytes>, ConnectionError>> + Send;
 
-    /// Starts `COPY … FROM STDIN`. Data goes through [`Session::copy_in_send`].
+    /// Runs statements, one of which is a `COPY … FROM STDIN`, until it takes data, which goes through
+    /// [`Session::copy_in_send`].
     fn copy_in(&mut self, sql: &str) -> impl Future<Output = Result<(), ConnectionError>> + Send;
 
     /// Sends a piece of data to the running COPY IN, waiting while the server's window is full.
     fn copy_in_send(&mut self, data: Bytes) -> impl Future<Output = Result<(), ConnectionError>> + Send;
 
-    /// Ends the running COPY IN and returns the number of rows that the server took.
+    /// Ends the running COPY IN, waits for the statements behind it, and returns the number of rows that the
+    /// server took.
     fn copy_in_finish(&mut self) -> impl Future<Output = Result<u64, ConnectionError>> + Send;
 
     /// Says Terminate and reads until the server's EOF.

@@ -67,13 +67,13 @@ impl<C: Connector> Job<C> {
         reader.query("importing the snapshot", &sql).await.map(drop)
     }
 
-    /// Moves the bytes, ends the reader's transaction as soon as it has been read, and returns the rows.
+    /// Moves the bytes and returns the rows. The server ends the reader's transaction as soon as it has sent them.
     async fn pass_through(&self, pair: &mut Pair<C>, partition: &Partition) -> Result<u64, Failure> {
         let (clock, bounds) = (&self.context.clock, &self.context.settings.bounds);
         let reading = |error| failed(Side::Source, format!("reading {partition}"), error);
         let writing = |error| failed(Side::Target, format!("writing {partition}"), error);
 
-        let (copy_out, copy_in) = (partition.copy_out(), partition.copy_in());
+        let (copy_out, copy_in) = (format!("{}; COMMIT", partition.copy_out()), partition.copy_in());
         let starting = pair.reader.session().copy_out(&copy_out);
         bounded(clock, "the start of COPY OUT", bounds.stall, starting)
             .await
@@ -96,9 +96,6 @@ impl<C: Connector> Job<C> {
                 .await
                 .map_err(writing)?;
         }
-        pair.reader
-            .query("ending the reading transaction", "COMMIT")
-            .await?;
         let finishing = pair.writer.session().copy_in_finish();
         bounded(clock, "the end of COPY IN", bounds.finish, finishing)
             .await

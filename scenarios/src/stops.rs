@@ -93,12 +93,7 @@ pub(crate) fn connection_lost() -> Scenario {
 /// `terminated-during-initial-load`.
 pub(crate) fn terminated() -> Scenario {
     let about = "an operator ends one of the load's sessions with pg_terminate_backend";
-    struck(
-        "terminated-during-initial-load",
-        about,
-        &[Family::Terminate],
-        &[Situation::CopyInLostClient],
-    )
+    struck("terminated-during-initial-load", about, &[Family::Terminate], &[])
 }
 
 /// `server-error-during-initial-load`.

@@ -96,7 +96,7 @@ fn peerdb_2162_is_caught_and_mended_it_is_clean() {
 
 #[test]
 fn the_report_of_peerdb_2162_names_the_session_that_slots_and_publications_do_not_show() {
-    insta::assert_snapshot!(run("peerdb-2162", 1).verdict, @r"
+    insta::assert_snapshot!(run("peerdb-2162", 3).verdict, @r"
     source: walsender `peerdb/flow/slot` is left `idle in transaction` and pins xmin; its slot and publication are gone
     source: session `peerdb/flow/connector` is left `idle`
     ");

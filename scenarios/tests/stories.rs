@@ -63,14 +63,14 @@ fn flink_2980_shrinks_to_one_table_and_no_fault() {
 
         0.0022 s  run: source flink/enumerator #1 sends CREATE PUBLICATION, sends SELECT pg_create_logical_replication_slot
         0.0254 s  run: source flink/replication #1 sends CREATE_REPLICATION_SLOT
-        0.0736 s  run: source flink/drop-slot #1 sends SELECT pg_drop_replication_slot
-        0.0885 s  run: source flink/jdbc #2 connects, sends SELECT
-        0.0937 s  run: source flink/replication #2 sends CREATE_REPLICATION_SLOT
-        0.0978 s  run: source flink/jdbc #2 sends BEGIN, sends COPY
-        0.1246 s  run: source flink/drop-slot #2 sends SELECT pg_drop_replication_slot
-        0.1321 s  run: source flink/jdbc #3 connects, sends SELECT, sends BEGIN, sends COPY
-        0.2660 s  run returns
-        0.2660 s  the server holds what nobody needs any more
+        0.0730 s  run: source flink/drop-slot #1 sends SELECT pg_drop_replication_slot
+        0.0879 s  run: source flink/jdbc #2 connects, sends SELECT
+        0.0931 s  run: source flink/replication #2 sends CREATE_REPLICATION_SLOT
+        0.0972 s  run: source flink/jdbc #2 sends BEGIN, sends COPY
+        0.1238 s  run: source flink/drop-slot #2 sends SELECT pg_drop_replication_slot
+        0.1313 s  run: source flink/jdbc #3 connects, sends SELECT, sends BEGIN, sends COPY
+        0.2646 s  run returns
+        0.2646 s  the server holds what nobody needs any more
 
     source: sessions `flink/jdbc` grow with the number of partitions: 3 at once for 4 partitions, where 3 in all are allowed
     source: session `flink/jdbc` is left `idle in transaction` (×2)

@@ -1,14 +1,12 @@
 //! Follows the messages that a server sends, without touching them.
 //!
-//! tokio-postgres tells its caller neither the backend's secret, nor that a request is over (`ReadyForQuery`), nor,
-//! while a COPY IN runs, that the server has refused it. All of it is on the wire, so it is read there.
+//! tokio-postgres tells its caller neither the backend's secret, nor whether it holds a part of a message, nor, after
+//! a failed write, what the server said last. All of it is on the wire, so it is read there.
 
 use bytes::BytesMut;
 use leftover_core::connection::BackendKey;
 use leftover_core::error::ServerError;
-use postgres_protocol::message::backend::{
-    BACKEND_KEY_DATA_TAG, ERROR_RESPONSE_TAG, Message, READY_FOR_QUERY_TAG,
-};
+use postgres_protocol::message::backend::{BACKEND_KEY_DATA_TAG, ERROR_RESPONSE_TAG, Message};
 
 use crate::error;
 
@@ -26,11 +24,7 @@ pub(crate) struct Frames {
     kept: BytesMut,
     /// What the server said about its backend.
     pub(crate) backend: Option<BackendKey>,
-    /// How many times the server has said `ReadyForQuery`.
-    pub(crate) ready: u64,
-    /// How many errors the server has sent.
-    pub(crate) errors: u64,
-    /// The last of them.
+    /// The last error that the server has sent.
     pub(crate) last_error: Option<ServerError>,
 }
 
@@ -64,6 +58,11 @@ impl Frames {
         }
     }
 
+    /// Whether the last message has come as a whole.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.header_bytes == 0
+    }
+
     fn keeps(&self) -> bool {
         matches!(self.header[0], ERROR_RESPONSE_TAG | BACKEND_KEY_DATA_TAG)
             && self.kept.len() + self.payload_left <= LONGEST_KEPT_BYTES
@@ -72,9 +71,7 @@ impl Frames {
     fn end_of_message(&mut self) {
         self.header_bytes = 0;
         match self.header[0] {
-            READY_FOR_QUERY_TAG => self.ready += 1,
             ERROR_RESPONSE_TAG => {
-                self.errors += 1;
                 self.last_error = match Message::parse(&mut self.kept) {
                     Ok(Some(Message::ErrorResponse(body))) => error::from_fields(body.fields()).ok(),
                     _ => None,
@@ -124,7 +121,7 @@ mod tests {
                     break;
                 }
             }
-            prop_assert_eq!((frames.ready, frames.errors), (2, 1));
+            prop_assert!(frames.is_between_messages());
             let error = frames.last_error.unwrap();
             prop_assert_eq!(error.to_string(), "ERROR 22P04: no (why)");
         }

@@ -27,6 +27,7 @@
 mod auth;
 mod cancel;
 pub mod connector;
+mod copy;
 mod copy_in;
 mod copy_out;
 pub mod dial;

@@ -1,4 +1,5 @@
-//! Messages on a byte stream, for the connections that tokio-postgres does not know.
+//! Messages on a byte stream, for what tokio-postgres does not know: replication connections and COPY in the simple
+//! query protocol.
 
 use bytes::BytesMut;
 use leftover_core::error::{ConnectionError, ServerError};
@@ -23,6 +24,8 @@ pub(crate) struct Messages {
     sent: bool,
     /// A failed write is reported when reading ends: until then the server's FATAL may be readable (OB-22).
     write_error: Option<String>,
+    /// The last notice in which the server spoke of the session's end.
+    last_words: Option<String>,
 }
 
 impl Messages {
@@ -33,6 +36,7 @@ impl Messages {
             outbound: BytesMut::new(),
             sent: false,
             write_error: None,
+            last_words: None,
         }
     }
 
@@ -56,29 +60,52 @@ impl Messages {
     /// every answer and comes as an error.
     pub(crate) async fn next(&mut self) -> Result<Message, ConnectionError> {
         loop {
+            match self.arrived()? {
+                Some(message) => return Ok(message),
+                None => self.read().await?,
+            }
+        }
+    }
+
+    /// The same, if all of it has been read.
+    pub(crate) fn arrived(&mut self) -> Result<Option<Message>, ConnectionError> {
+        loop {
             let parsed = Message::parse(&mut self.inbound);
             match parsed.map_err(|problem| ConnectionError::Protocol(problem.to_string()))? {
-                Some(Message::NoticeResponse(body)) => {
-                    let notice = error::from_fields(body.fields())?;
-                    tracing::debug!(
-                        severity = notice.severity,
-                        code = notice.code,
-                        "{}",
-                        notice.message
-                    );
-                }
+                Some(Message::NoticeResponse(body)) => self.note(error::from_fields(body.fields())?),
                 Some(Message::ParameterStatus(_) | Message::NotificationResponse(_)) => {}
                 Some(Message::ErrorResponse(body)) => {
                     let error = error::from_fields(body.fields())?;
                     if error.is_fatal() {
                         return Err(ConnectionError::Server(error));
                     }
-                    return Ok(Message::ErrorResponse(body));
+                    return Ok(Some(Message::ErrorResponse(body)));
                 }
-                Some(message) => return Ok(message),
-                None => self.read().await?,
+                other => return Ok(other),
             }
         }
+    }
+
+    fn note(&mut self, notice: ServerError) {
+        tracing::debug!(
+            severity = notice.severity,
+            code = notice.code,
+            "{}",
+            notice.message
+        );
+        if notice.code.starts_with("57P") {
+            self.last_words = Some(notice.to_string());
+        }
+    }
+
+    /// Whether the server has spoken of the session's end in a notice (57P02: OB-112).
+    pub(crate) fn had_last_words(&self) -> bool {
+        self.last_words.is_some()
+    }
+
+    /// Takes what has been read and is no whole message of an answer.
+    pub(crate) fn unread(&mut self) -> BytesMut {
+        self.inbound.split()
     }
 
     async fn read(&mut self) -> Result<(), ConnectionError> {
@@ -88,10 +115,11 @@ impl Messages {
             Ok(_) => return Ok(()),
             Err(error) => error.to_string(),
         };
-        Err(match self.write_error.take() {
-            Some(reason) if !self.sent => ConnectionError::Unreachable { reason },
-            Some(reason) => error::lost(reason),
-            None => error::lost(why),
+        Err(match (self.last_words.clone(), self.write_error.take()) {
+            (Some(words), _) => error::lost(words),
+            (None, Some(reason)) if !self.sent => ConnectionError::Unreachable { reason },
+            (None, Some(reason)) => error::lost(reason),
+            (None, None) => error::lost(why),
         })
     }
 

@@ -1,7 +1,8 @@
 //! An ordinary connection: SQL in the simple query protocol, and COPY.
 //!
 //! One [`Session`] is one tokio-postgres client and its connection, which is driven by the operation that
-//! somebody waits for ([`crate::drive`]). Dropping it closes the socket and sends nothing.
+//! somebody waits for ([`crate::drive`]), and which lends its stream to COPY ([`crate::copy`]). Dropping it closes
+//! the socket and sends nothing.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -10,35 +11,26 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use leftover_core::connection::{BackendKey, Closed, Row};
 use leftover_core::error::ConnectionError;
-use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage, Statement};
+use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 
-use crate::copy_in::CopyIn;
-use crate::copy_out::CopyOut;
+use crate::copy::Copy;
 use crate::dial::BoxedStream;
 use crate::drive::{self, Driver};
 use crate::error::misuse;
+use crate::messages::Messages;
 use crate::startup::Parameters;
 use crate::stream::Tap;
 
 /// An ordinary connection to a Postgres server.
 pub struct Session {
-    // The copy goes first: it refers to the client.
-    pub(crate) copy: Copy,
-    pub(crate) client: Client,
+    client: Client,
     pub(crate) driver: Driver,
-    /// The COPY IN that this session did last, which is mostly the one that it does next. It goes after the
-    /// client, so that nothing is said about it at the end.
-    pub(crate) prepared_copy_in: Option<(String, Statement)>,
+    pub(crate) copy: Copy,
+    /// The same stream, for COPY.
+    pub(crate) messages: Messages,
     /// Whether an operation is under way, or was dropped before its end.
     busy: bool,
     backend: BackendKey,
-}
-
-/// The COPY that a session is in.
-pub(crate) enum Copy {
-    None,
-    Out(CopyOut),
-    In(CopyIn),
 }
 
 impl Session {
@@ -53,10 +45,10 @@ impl Session {
             .backend()
             .ok_or_else(|| misuse("the server did not name its backend"))?;
         Ok(Session {
-            copy: Copy::None,
             client,
+            messages: Messages::new(Box::new(tap.clone())),
             driver: Driver::new(connection, tap),
-            prepared_copy_in: None,
+            copy: Copy::None,
             busy: false,
             backend,
         })
@@ -105,21 +97,19 @@ impl Session {
     }
 
     /// Terminate, flush, and the server's EOF.
-    async fn terminate(self) -> Closed {
-        let Session {
-            copy,
-            client,
-            mut driver,
-            busy,
-            ..
-        } = self;
-        if busy || matches!(copy, Copy::Out(_)) {
+    async fn terminate(mut self) -> Closed {
+        if self.busy || matches!(self.copy, Copy::Out(_)) {
             return Closed::Unknown;
         }
+        if matches!(self.copy, Copy::In(_)) {
+            self.give_up_copy_in().await;
+        }
+        let Session {
+            client, mut driver, ..
+        } = self;
         // An EOF that is there already is not an answer to Terminate.
         let ended_before = driver.ended().is_some() || driver.tap.eof();
-        // Dropping a COPY IN says CopyFail; dropping the client says Terminate once all is answered.
-        drop(copy);
+        // Dropping the client says Terminate once all is answered.
         drop(client);
         poll_fn(|cx| driver.poll(cx)).await;
         let terminated = !ended_before && driver.ended().is_none() && driver.tap.write_error().is_none();

@@ -1,4 +1,4 @@
-//! The byte stream of a session, shared between tokio-postgres and its session.
+//! The byte stream of a session, shared between tokio-postgres, COPY and the session.
 //!
 //! tokio-postgres owns its stream for good: it half-closes it after Terminate and never reads the server's EOF,
 //! which is the only proof of release (OB-18). So it is given a [`Tap`]: the session keeps the stream itself,
@@ -9,15 +9,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use leftover_core::connection::BackendKey;
 use leftover_core::error::ServerError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::dial::BoxedStream;
 use crate::frames::Frames;
-
-/// `CopyFail` with an empty message, then `Sync`.
-const COPY_FAIL_AND_SYNC: &[u8] = b"f\0\0\0\x05\0S\0\0\0\x04";
 
 /// What a server may still say after Terminate; more than this is not a server that is going away.
 const LAST_WORDS_BYTES: usize = 1 << 20;
@@ -29,32 +27,15 @@ pub(crate) struct Tap(Arc<Mutex<State>>);
 struct State {
     stream: BoxedStream,
     frames: Frames,
+    /// What was read and is still to be read by somebody else.
+    unread: BytesMut,
     /// Whether the server's EOF has been read.
     eof: bool,
     /// Whether anything was sent at all.
     sent: bool,
     /// Whether everything that was written has been flushed.
     flushed: bool,
-    /// Whether the CopyFail that comes next is to be left out.
-    skip_copy_fail: bool,
     write_error: Option<String>,
-}
-
-/// How far the conversation has come: what [`Tap::since`] compares with.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Mark {
-    /// How often the server has been ready for a query.
-    pub(crate) ready: u64,
-    /// How many errors it has sent.
-    pub(crate) errors: u64,
-}
-
-/// What the server has said since a [`Mark`].
-pub(crate) struct Since {
-    /// Whether it said `ReadyForQuery`.
-    pub(crate) ready: bool,
-    /// The last error that it sent.
-    pub(crate) error: Option<ServerError>,
 }
 
 impl Tap {
@@ -62,10 +43,10 @@ impl Tap {
         Tap(Arc::new(Mutex::new(State {
             stream,
             frames: Frames::default(),
+            unread: BytesMut::new(),
             eof: false,
             sent: false,
             flushed: true,
-            skip_copy_fail: false,
             write_error: None,
         })))
     }
@@ -74,26 +55,14 @@ impl Tap {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the conversation is now.
-    pub(crate) fn mark(&self) -> Mark {
-        let state = self.state();
-        Mark {
-            ready: state.frames.ready,
-            errors: state.frames.errors,
-        }
+    /// Whether what has been read ends with a whole message.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.state().frames.is_between_messages()
     }
 
-    /// What the server has said since `mark`.
-    pub(crate) fn since(&self, mark: Mark) -> Since {
-        let state = self.state();
-        Since {
-            ready: state.frames.ready > mark.ready,
-            error: if state.frames.errors > mark.errors {
-                state.frames.last_error.clone()
-            } else {
-                None
-            },
-        }
+    /// Gives back what was read and is for the next reader.
+    pub(crate) fn unread(&self, bytes: BytesMut) {
+        self.state().unread.unsplit(bytes);
     }
 
     /// The FATAL or PANIC with which the server ended the session.
@@ -125,17 +94,6 @@ impl Tap {
         self.state().write_error.clone()
     }
 
-    /// Leaves out the CopyFail and the Sync that tokio-postgres sends next, after a COPY IN that was refused
-    /// before it began: the server has already answered the Sync of that request, and would answer this one
-    /// too, which puts every later reply one request late. Says whether this can be done: not when something
-    /// else is still unsent.
-    #[must_use]
-    pub(crate) fn skip_copy_fail(&self) -> bool {
-        let mut state = self.state();
-        state.skip_copy_fail = state.flushed;
-        state.flushed
-    }
-
     /// Reads until the server's EOF and says whether it came.
     pub(crate) async fn read_to_eof(&mut self) -> bool {
         // Small, because it is part of every future that closes a session; more than an error is not expected.
@@ -158,6 +116,11 @@ impl AsyncRead for Tap {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
         let state = &mut *state;
+        if !state.unread.is_empty() {
+            let length = state.unread.len().min(buf.remaining());
+            buf.put_slice(&state.unread.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut state.stream).poll_read(cx, buf))?;
         let read = &buf.filled()[before..];
@@ -174,9 +137,6 @@ impl AsyncWrite for Tap {
         let mut state = self.state();
         if state.write_error.is_some() {
             return Poll::Ready(Ok(buf.len()));
-        }
-        if std::mem::take(&mut state.skip_copy_fail) && buf.starts_with(COPY_FAIL_AND_SYNC) {
-            return Poll::Ready(Ok(COPY_FAIL_AND_SYNC.len()));
         }
         match ready!(Pin::new(&mut state.stream).poll_write(cx, buf)) {
             Ok(written) => {

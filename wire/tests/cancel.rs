@@ -4,40 +4,16 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
 
 use std::future::Future;
-use std::io;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use leftover_core::connection::{BackendKey, Connector as _};
 use leftover_core::error::ConnectionError;
-use leftover_wire::Connector;
-use leftover_wire::dial::{BoxedStream, Dial};
-use leftover_wire::login::Login;
-use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use tokio::io::AsyncReadExt;
 
-/// Gives out one stream.
-struct Once(Mutex<Option<DuplexStream>>);
+use crate::once::connector;
 
-impl Dial for Once {
-    fn dial(&self) -> Pin<Box<dyn Future<Output = io::Result<BoxedStream>> + Send + '_>> {
-        let stream = self.0.lock().unwrap().take();
-        Box::pin(async { Ok(Box::new(stream.ok_or(io::ErrorKind::ConnectionRefused)?) as BoxedStream) })
-    }
-}
-
-fn connector() -> (Connector, DuplexStream) {
-    let (ours, theirs) = duplex(1024);
-    let login = Login {
-        user: "u".to_owned(),
-        password: None,
-        database: "d".to_owned(),
-    };
-    (
-        Connector::new(Arc::new(Once(Mutex::new(Some(ours)))), login),
-        theirs,
-    )
-}
+mod once;
 
 #[tokio::test]
 async fn it_waits_for_the_servers_eof() {
