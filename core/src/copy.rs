@@ -49,7 +49,6 @@ impl<C: Connector> Job<C> {
                 });
             }
         }
-        self.import_snapshot(&mut pair.reader).await?;
         let rows = self.pass_through(pair, partition).await?;
         let bound = self.context.settings.bounds.finish;
         pair.writer
@@ -59,25 +58,23 @@ impl<C: Connector> Job<C> {
         Ok(())
     }
 
-    async fn import_snapshot(&self, reader: &mut Client<C>) -> Result<(), Failure> {
-        let sql = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
-            quote_literal(&self.snapshot)
-        );
-        reader.query("importing the snapshot", &sql).await.map(drop)
-    }
-
-    /// Moves the bytes and returns the rows. The server ends the reader's transaction as soon as it has sent them.
+    /// Moves the bytes and returns the rows. The reader's transaction is one message: the server ends it as soon as
+    /// it has sent the rows.
     async fn pass_through(&self, pair: &mut Pair<C>, partition: &Partition) -> Result<u64, Failure> {
         let (clock, bounds) = (&self.context.clock, &self.context.settings.bounds);
         let reading = |error| failed(Side::Source, format!("reading {partition}"), error);
         let writing = |error| failed(Side::Target, format!("writing {partition}"), error);
 
-        let (copy_out, copy_in) = (format!("{}; COMMIT", partition.copy_out()), partition.copy_in());
+        let copy_out = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}; {}; COMMIT",
+            quote_literal(&self.snapshot),
+            partition.copy_out()
+        );
         let starting = pair.reader.session().copy_out(&copy_out);
         bounded(clock, "the start of COPY OUT", bounds.stall, starting)
             .await
             .map_err(reading)?;
+        let copy_in = partition.copy_in();
         let starting = pair.writer.session().copy_in(&copy_in);
         bounded(clock, "the start of COPY IN", bounds.stall, starting)
             .await
