@@ -13,7 +13,7 @@ use leftover_sim::net::{Dialer, Network, PipeOptions, ServerEnd};
 use leftover_sim::postgres::protocol::scram::ScramSecret;
 use leftover_sim::postgres::protocol::{
     AuthenticationError, Connection, Field, Format, Frontend, Method, Phase, ReadError, Report, Startup,
-    Status, Target, authenticate,
+    Status, authenticate,
 };
 use leftover_sim::runtime::Simulation;
 use leftover_wire::Connector;
@@ -87,7 +87,7 @@ async fn serve(
 }
 
 async fn converse(connection: &mut Connection<ServerEnd>) -> Result<(), ReadError> {
-    let (mut prepared, mut copied, mut copying) = (String::new(), 0, false);
+    let mut copied = 0;
     loop {
         connection
             .flush()
@@ -97,34 +97,16 @@ async fn converse(connection: &mut Connection<ServerEnd>) -> Result<(), ReadErro
             None | Some(Frontend::Terminate) => return Ok(()),
             Some(Frontend::Query(sql)) => {
                 answer(connection, &sql);
-                connection.replies().ready_for_query(Status::Idle);
-            }
-            Some(Frontend::Parse { sql, .. }) => {
-                prepared = sql;
-                connection.replies().parse_complete();
-            }
-            Some(Frontend::Describe(Target::Statement(_))) => {
-                connection.replies().parameter_description(&[]).no_data();
-            }
-            Some(Frontend::Bind { .. }) => {
-                connection.replies().bind_complete();
-            }
-            Some(Frontend::Execute { .. }) => {
-                answer(connection, &prepared);
-                copying = prepared == "copy in";
-            }
-            Some(Frontend::Close(_)) => {
-                connection.replies().close_complete();
-            }
-            // Sync is ignored while COPY data is awaited, as the protocol says.
-            Some(Frontend::Sync) if copying => {}
-            Some(Frontend::Sync) => {
-                connection.replies().ready_for_query(Status::Idle);
+                if sql != "copy in" {
+                    connection.replies().ready_for_query(Status::Idle);
+                }
             }
             Some(Frontend::CopyData(data)) => copied += data.len(),
             Some(Frontend::CopyDone) => {
-                copying = false;
-                connection.replies().command_complete(&format!("COPY {copied}"));
+                connection
+                    .replies()
+                    .command_complete(&format!("COPY {copied}"))
+                    .ready_for_query(Status::Idle);
             }
             Some(other) => panic!("{other:?}"),
         }
