@@ -23,6 +23,7 @@ use super::socket::{Keepalive, Socket};
 use super::sql::error::PgError;
 use super::state::State;
 use super::waits::{Exit, Step, Stop};
+use crate::chooser::Chooser;
 
 /// Serves one connection from its first byte to the server's FIN.
 pub async fn run(shared: Shared, socket: AnySocket) {
@@ -47,9 +48,7 @@ pub async fn run(shared: Shared, socket: AnySocket) {
     let session = match startup {
         Some(Ok(Some(Startup::Session(session)))) => session,
         Some(Ok(Some(Startup::Cancel { pid: target, secret }))) => {
-            let delay = { chooser.duration(shared.borrow().options.timings.cancel.clone()) };
-            sleep(&shared, delay).await;
-            cancel(&mut shared.borrow_mut(), target, secret);
+            deliver_cancel(&shared, &chooser, target, secret).await;
             shared.borrow_mut().remove(pid);
             return;
         }
@@ -71,12 +70,18 @@ pub async fn run(shared: Shared, socket: AnySocket) {
     exit(process, end).await;
 }
 
-/// Delivers a cancel request.
-fn cancel(state: &mut State, pid: i32, secret: i32) {
-    if let Some(backend) = state.backends.get(pid)
-        && backend.secret == secret
-    {
-        if backend.reading {
+/// Delivers a cancel request: a signal to the process and another one to its group, which mostly come as one. On a
+/// busy machine time passes between them, and one request ends two statements (OB-76).
+async fn deliver_cancel(shared: &Shared, chooser: &Chooser, pid: i32, secret: i32) {
+    let signals = if chooser.chance(1, 4) { 2 } else { 1 };
+    for signal in 1..=signals {
+        let delay = { chooser.duration(shared.borrow().options.timings.cancel.clone()) };
+        sleep(shared, delay).await;
+        let mut state = shared.borrow_mut();
+        let Some(backend) = state.backends.get(pid).filter(|b| b.secret == secret) else {
+            return;
+        };
+        if signal == 1 && backend.reading {
             state.reached.note(Situation::CancelMetIdle);
         }
         state.signal_cancel(pid);

@@ -37,8 +37,8 @@ pub(super) const ROWS: &[Row] = &[
     ),
     Row::race(
         "OB-76",
-        "a late cancel hits its query, the next one, or nothing; never the next one behind its socket's EOF",
-        &["its query", "the next one", "nothing"],
+        "a late cancel hits its query, the next one, both, or nothing; never the next one behind its socket's EOF",
+        &["its query", "the next one", "both", "nothing"],
         60,
         |pg| late(pg).boxed_local(),
     ),
@@ -218,6 +218,8 @@ async fn late(pg: &Pg) -> Checked<&'static str> {
     match (code(&its), code(&next)) {
         (Some("57014"), None) => Ok("its query"),
         (None, Some("57014")) => Ok("the next one"),
+        // Two signals are sent, to the process and to its group.
+        (Some("57014"), Some("57014")) => Ok("both"),
         (None, None) => Ok("nothing"),
         _ => Err(Problem::differs(format!("{its:?}, then {next:?}"))),
     }
