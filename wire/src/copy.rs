@@ -147,15 +147,10 @@ impl Session {
         self.driver.tap.unread(self.messages.unread());
     }
 
-    /// The connection ended under a COPY. What the server said last counts for more than how the socket ended.
+    /// The connection ended under a COPY.
     pub(crate) fn lost(&mut self, why: ConnectionError) -> ConnectionError {
         self.copy = Copy::None;
-        let tap = &self.driver.tap;
-        let why = match (tap.fatal(), tap.write_error()) {
-            (Some(fatal), _) => ConnectionError::Server(fatal),
-            (None, Some(reason)) if !self.messages.had_last_words() => error::lost(reason),
-            _ => why,
-        };
-        self.driver.end(why)
+        let last = self.driver.tap.last_word();
+        self.driver.end(last.unwrap_or(why))
     }
 }

@@ -22,8 +22,6 @@ pub(crate) struct Driver {
     pub(crate) tap: Tap,
     /// Why no operation is possible any more.
     ended: Option<ConnectionError>,
-    /// The last notice in which the server spoke of the session's end (57P02: OB-112).
-    last_notice: Option<String>,
 }
 
 impl Driver {
@@ -32,7 +30,6 @@ impl Driver {
             connection: Some(connection),
             tap,
             ended: None,
-            last_notice: None,
         }
     }
 
@@ -100,7 +97,7 @@ impl Driver {
             };
             match connection.poll_message(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(message))) => self.note(&message),
+                Poll::Ready(Some(Ok(message))) => note(&message),
                 Poll::Ready(Some(Err(problem))) => {
                     self.connection = None;
                     let why = self.why(&problem);
@@ -116,33 +113,15 @@ impl Driver {
         }
     }
 
-    fn note(&mut self, message: &AsyncMessage) {
-        if let AsyncMessage::Notice(notice) = message {
-            tracing::debug!(
-                severity = notice.severity(),
-                code = notice.code().code(),
-                "{}",
-                notice.message()
-            );
-            if notice.code().code().starts_with("57P") {
-                self.last_notice = Some(error::server_error(notice).to_string());
-            }
-        }
-    }
-
-    /// What ended the connection. What the server said last counts for more than how the socket ended.
+    /// What ended the connection: [`Tap::last_word`], or what tokio-postgres makes of it.
     fn why(&self, problem: &Error) -> ConnectionError {
         if let Some(said) = problem.as_db_error() {
             return ConnectionError::Server(error::server_error(said));
         }
-        if let Some(fatal) = self.tap.fatal() {
-            return ConnectionError::Server(fatal);
-        }
-        match (&self.last_notice, self.tap.write_error()) {
-            (Some(notice), _) => error::lost(notice.clone()),
-            (None, Some(write_error)) => error::lost(write_error),
-            (None, None) if problem.is_closed() => error::lost(error::CLOSED),
-            (None, None) => error::other(problem),
+        match self.tap.last_word() {
+            Some(last) => last,
+            None if problem.is_closed() => error::lost(error::CLOSED),
+            None => error::other(problem),
         }
     }
 
@@ -162,6 +141,17 @@ impl Driver {
             ConnectionError::Server(error) if !error.is_fatal() => why,
             _ => self.end(why),
         }
+    }
+}
+
+fn note(message: &AsyncMessage) {
+    if let AsyncMessage::Notice(notice) = message {
+        tracing::debug!(
+            severity = notice.severity(),
+            code = notice.code().code(),
+            "{}",
+            notice.message()
+        );
     }
 }
 

@@ -70,6 +70,11 @@ pub(crate) fn from_fields(mut fields: ErrorFields<'_>) -> Result<ServerError, Co
     Ok(error)
 }
 
+/// Whether a notice speaks of the session's end (57P02: OB-112).
+pub(crate) fn is_of_the_end(notice: &ServerError) -> bool {
+    notice.code.starts_with("57P")
+}
+
 /// An error of tokio-postgres that is neither the server's nor a closed connection: the network's, or a reply
 /// that does not belong here.
 pub(crate) fn other(error: &tokio_postgres::Error) -> ConnectionError {

@@ -6,7 +6,9 @@
 use bytes::BytesMut;
 use leftover_core::connection::BackendKey;
 use leftover_core::error::ServerError;
-use postgres_protocol::message::backend::{BACKEND_KEY_DATA_TAG, ERROR_RESPONSE_TAG, Message};
+use postgres_protocol::message::backend::{
+    BACKEND_KEY_DATA_TAG, ERROR_RESPONSE_TAG, Message, NOTICE_RESPONSE_TAG,
+};
 
 use crate::error;
 
@@ -26,6 +28,8 @@ pub(crate) struct Frames {
     pub(crate) backend: Option<BackendKey>,
     /// The last error that the server has sent.
     pub(crate) last_error: Option<ServerError>,
+    /// The last notice in which it has spoken of the session's end.
+    pub(crate) last_notice: Option<ServerError>,
 }
 
 impl Frames {
@@ -64,8 +68,10 @@ impl Frames {
     }
 
     fn keeps(&self) -> bool {
-        matches!(self.header[0], ERROR_RESPONSE_TAG | BACKEND_KEY_DATA_TAG)
-            && self.kept.len() + self.payload_left <= LONGEST_KEPT_BYTES
+        matches!(
+            self.header[0],
+            ERROR_RESPONSE_TAG | NOTICE_RESPONSE_TAG | BACKEND_KEY_DATA_TAG
+        ) && self.kept.len() + self.payload_left <= LONGEST_KEPT_BYTES
     }
 
     fn end_of_message(&mut self) {
@@ -76,6 +82,14 @@ impl Frames {
                     Ok(Some(Message::ErrorResponse(body))) => error::from_fields(body.fields()).ok(),
                     _ => None,
                 };
+            }
+            NOTICE_RESPONSE_TAG => {
+                if let Ok(Some(Message::NoticeResponse(body))) = Message::parse(&mut self.kept)
+                    && let Ok(notice) = error::from_fields(body.fields())
+                    && error::is_of_the_end(&notice)
+                {
+                    self.last_notice = Some(notice);
+                }
             }
             BACKEND_KEY_DATA_TAG => {
                 if let Ok(Some(Message::BackendKeyData(body))) = Message::parse(&mut self.kept) {

@@ -93,14 +93,9 @@ impl Messages {
             "{}",
             notice.message
         );
-        if notice.code.starts_with("57P") {
+        if error::is_of_the_end(&notice) {
             self.last_words = Some(notice.to_string());
         }
-    }
-
-    /// Whether the server has spoken of the session's end in a notice (57P02: OB-112).
-    pub(crate) fn had_last_words(&self) -> bool {
-        self.last_words.is_some()
     }
 
     /// Takes what has been read and is no whole message of an answer.

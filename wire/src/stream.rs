@@ -11,10 +11,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use leftover_core::connection::BackendKey;
-use leftover_core::error::ServerError;
+use leftover_core::error::{ConnectionError, ServerError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::dial::BoxedStream;
+use crate::error;
 use crate::frames::Frames;
 
 /// What a server may still say after Terminate; more than this is not a server that is going away.
@@ -72,6 +73,17 @@ impl Tap {
             .last_error
             .clone()
             .filter(ServerError::is_fatal)
+    }
+
+    /// What ended the connection, where anybody has said: the server's FATAL, else its notice, else the network.
+    /// What the server said last counts for more than how the socket ended.
+    pub(crate) fn last_word(&self) -> Option<ConnectionError> {
+        if let Some(fatal) = self.fatal() {
+            return Some(ConnectionError::Server(fatal));
+        }
+        let state = self.state();
+        let notice = state.frames.last_notice.as_ref().map(ServerError::to_string);
+        notice.or_else(|| state.write_error.clone()).map(error::lost)
     }
 
     /// The backend, once the server has named it.
