@@ -17,7 +17,7 @@ use crate::connection::{Closed, Connector, Lsn};
 use crate::copy::Job;
 use crate::ddl;
 use crate::failure::{Remedy, Side};
-use crate::holder::{Holder, Locked};
+use crate::holder::Holder;
 use crate::janitor;
 use crate::load_error::LoadError;
 use crate::names::{Attempt, Role, SessionName, TableName, quote_identifier};
@@ -29,6 +29,10 @@ use crate::record::{Record, Recorded};
 use crate::refusal::Refusal;
 use crate::report::{Loaded, Skipped, State};
 use crate::worker;
+
+/// How many tables are made in one transaction, which holds some locks for each until it ends: a server has room for
+/// `max_locks_per_transaction` (64) times `max_connections` of them.
+const TABLES_AT_ONCE: usize = 16;
 
 /// What one process knows of the mirror while it tries to load it.
 #[derive(Debug, Default)]
@@ -91,18 +95,22 @@ pub(crate) async fn make<C: Connector>(
     let mut holder = Holder::create(context, prepared.attempt).await?;
     // From here on the holder's lock says that the mirror is owned.
     janitor::release(context, control).await?;
-    let Locked::AsPlanned(tables) = holder.lock(&prepared.tables).await? else {
+    let Some(shared) = holder.share(&prepared.tables).await? else {
         return Err(LoadError::TablesChanged);
     };
 
     progress.enter(Phase::Copying);
-    let partitions = plan(&tables, context.settings.partition_bytes, holder.block_bytes);
+    let partitions = plan(
+        &shared.tables,
+        context.settings.partition_bytes,
+        shared.block_bytes,
+    );
     progress.planned(partitions.len());
     let job = Job {
         context: Arc::clone(context),
         attempt: prepared.attempt,
         record: prepared.record.clone(),
-        snapshot: holder.snapshot.clone(),
+        snapshot: shared.snapshot,
         progress: Arc::clone(progress),
     };
     copy_while_held(context, &mut holder, worker::copy_all(&job, partitions)).await?;
@@ -120,7 +128,7 @@ pub(crate) async fn make<C: Connector>(
         attempt: prepared.attempt,
         slot: context.name.object(prepared.attempt),
         consistent_point,
-        tables: tables.len(),
+        tables: shared.tables.len(),
         rows: progress.rows(),
         skipped: prepared.skipped,
     })
@@ -179,7 +187,7 @@ async fn prepare<C: Connector>(
     }
     prepare_target(keeper, &record, attempt, &recorded, &source.tables, &missing).await?;
     run.attempt = Some(attempt);
-    publish(context, run, control, attempt, &source.tables).await?;
+    publish(context, run, control, attempt, &source.tables, &published).await?;
     Ok(Preparation::Ready(Prepared {
         attempt,
         record,
@@ -212,33 +220,32 @@ async fn prepare_target<C: Connector>(
     tables: &[Table],
     missing: &[Table],
 ) -> Result<(), LoadError> {
-    if !recorded.exists {
-        record.create(keeper).await?;
-    }
-    for table in missing {
-        let schema = quote_identifier(&table.name.schema);
-        let step = format!("creating table {}", table.name);
-        if table.name.schema != "public" {
-            keeper
-                .query(&step, &format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
-                .await?;
-        }
-        let parent = table
-            .partition_of
-            .as_ref()
-            .and_then(|p| tables.iter().find(|t| t.oid == p.parent));
-        keeper
-            .query(&step, &ddl::create_table(table, parent.map(|t| &t.name)))
-            .await?;
+    for some in missing.chunks(TABLES_AT_ONCE) {
+        let sql: Vec<String> = some.iter().map(|table| creation(table, tables)).collect();
+        let names: Vec<String> = some.iter().map(|table| table.name.to_string()).collect();
+        let step = format!("creating {}", names.join(", "));
+        keeper.query(&step, &sql.join("; ")).await?;
     }
     let names: Vec<TableName> = tables.iter().map(|t| t.name.clone()).collect();
-    record
-        .begin_attempt(keeper, attempt, &recorded.tables, &names)
-        .await?;
+    record.begin_attempt(keeper, attempt, recorded, &names).await?;
     Ok(())
 }
 
-/// Creates the attempt's publication and removes those of earlier ones, in this order, so that at any time
+/// The statements that make `table` on the target.
+fn creation(table: &Table, all: &[Table]) -> String {
+    let parent = table
+        .partition_of
+        .as_ref()
+        .and_then(|p| all.iter().find(|t| t.oid == p.parent));
+    let create = ddl::create_table(table, parent.map(|t| &t.name));
+    if table.name.schema == "public" {
+        return create;
+    }
+    let schema = quote_identifier(&table.name.schema);
+    format!("CREATE SCHEMA IF NOT EXISTS {schema}; {create}")
+}
+
+/// Puts the attempt's publication in the place of those of earlier ones, in one transaction, so that at any time
 /// one of them says that the mirror exists.
 async fn publish<C: Connector>(
     context: &Context<C>,
@@ -246,8 +253,14 @@ async fn publish<C: Connector>(
     control: &mut Client<C>,
     attempt: Attempt,
     tables: &[Table],
+    published: &[(Attempt, String)],
 ) -> Result<(), LoadError> {
     let name = context.name.object(attempt);
+    let earlier: Vec<String> = published
+        .iter()
+        .filter(|(of, _)| *of < attempt)
+        .map(|(_, name)| quote_identifier(name))
+        .collect();
     // A partitioned table brings its partitions, which may be in the list as well.
     let list = tables.iter().map(|t| t.name.sql()).collect::<Vec<_>>().join(", ");
     let tables = if list.is_empty() {
@@ -255,13 +268,15 @@ async fn publish<C: Connector>(
     } else {
         format!(" FOR TABLE {list}")
     };
-    let sql = format!("CREATE PUBLICATION {}{tables}", quote_identifier(&name));
+    let mut sql = format!("CREATE PUBLICATION {}{tables}", quote_identifier(&name));
+    if !earlier.is_empty() {
+        sql += &format!("; DROP PUBLICATION IF EXISTS {}", earlier.join(", "));
+    }
     run.fence.insert(attempt);
     control
         .query(&format!("creating publication {name}"), &sql)
         .await?;
     run.published = true;
-    reclaim::drop_publications(control, |of| of < attempt, &mut Vec::new()).await?;
     run.fence.retain(|of| *of == attempt);
     Ok(())
 }

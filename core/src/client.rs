@@ -125,16 +125,6 @@ impl<C: Connector> Client<C> {
     /// Runs SQL and returns its rows.
     pub(crate) async fn query(&mut self, step: &str, sql: &str) -> Result<Vec<Row>, Failure> {
         let bound = self.context.settings.bounds.query;
-        self.query_within(step, bound, sql).await
-    }
-
-    /// Runs SQL that may take longer than a query to the catalogs.
-    pub(crate) async fn query_within(
-        &mut self,
-        step: &str,
-        bound: Duration,
-        sql: &str,
-    ) -> Result<Vec<Row>, Failure> {
         let side = self.side;
         bounded(&self.context.clock, "a query", bound, self.session.query(sql))
             .await

@@ -50,16 +50,12 @@ impl<C: Connector> Job<C> {
             }
         }
         let rows = self.pass_through(pair, partition).await?;
-        let bound = self.context.settings.bounds.finish;
-        pair.writer
-            .query_within(&format!("committing {partition}"), bound, "COMMIT")
-            .await?;
         self.progress.loaded(rows);
         Ok(())
     }
 
-    /// Moves the bytes and returns the rows. The reader's transaction is one message: the server ends it as soon as
-    /// it has sent the rows.
+    /// Moves the bytes, ends both transactions, and returns the rows. Each COMMIT is in its COPY's message: the source
+    /// ends the reader's transaction as soon as it has sent the rows, and the target commits once it has taken them.
     async fn pass_through(&self, pair: &mut Pair<C>, partition: &Partition) -> Result<u64, Failure> {
         let (clock, bounds) = (&self.context.clock, &self.context.settings.bounds);
         let reading = |error| failed(Side::Source, format!("reading {partition}"), error);
@@ -74,7 +70,7 @@ impl<C: Connector> Job<C> {
         bounded(clock, "the start of COPY OUT", bounds.stall, starting)
             .await
             .map_err(reading)?;
-        let copy_in = partition.copy_in();
+        let copy_in = format!("{}; COMMIT", partition.copy_in());
         let starting = pair.writer.session().copy_in(&copy_in);
         bounded(clock, "the start of COPY IN", bounds.stall, starting)
             .await
@@ -94,8 +90,13 @@ impl<C: Connector> Job<C> {
                 .map_err(writing)?;
         }
         let finishing = pair.writer.session().copy_in_finish();
-        bounded(clock, "the end of COPY IN", bounds.finish, finishing)
-            .await
-            .map_err(writing)
+        bounded(
+            clock,
+            "the end of COPY IN and its COMMIT",
+            bounds.finish,
+            finishing,
+        )
+        .await
+        .map_err(writing)
     }
 }

@@ -25,10 +25,17 @@ pub(crate) struct Holder<C: Connector> {
     bounds: Bounds,
     /// What commits after this point comes from the slot.
     pub(crate) consistent_point: Lsn,
-    /// The name under which readers import the snapshot.
+}
+
+/// The snapshot, as the readers share it.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// The name under which they import it.
     pub(crate) snapshot: String,
     /// The size of a block of the source in bytes.
     pub(crate) block_bytes: u64,
+    /// The tables, with the sizes that they have in it.
+    pub(crate) tables: Vec<Table>,
 }
 
 impl<C: Connector> Query for Holder<C> {
@@ -98,30 +105,20 @@ impl<C: Connector> Holder<C> {
                     error,
                 )
             })?;
-        let step = "exporting the snapshot";
-        let export = "SELECT pg_export_snapshot(), current_setting('block_size')";
-        let rows = query(&mut walsender, &clock, &bounds, step, export).await?;
-        let row = rows.into_iter().next().unwrap_or_default();
-        let Some(snapshot) = row.get(0).map(str::to_owned) else {
-            let error = ConnectionError::Protocol("pg_export_snapshot() returned nothing".to_owned());
-            return Err(failed(Side::Source, step, error).into());
-        };
         Ok(Holder {
             walsender,
             clock,
             bounds,
             consistent_point: created.consistent_point,
-            snapshot,
-            block_bytes: row.parse(1).unwrap_or(8192),
         })
     }
 
-    /// Locks the tables against being truncated, rewritten or dropped while the snapshot is held, and says
-    /// whether they are still what `planned` says: a table that was rewritten between the snapshot and the
-    /// lock reads as empty, without any error (OB-105).
-    pub(crate) async fn lock(&mut self, planned: &[Table]) -> Result<Locked, Failure> {
+    /// Exports the snapshot, and locks the tables against being truncated, rewritten or dropped while it is held.
+    /// `None` when they are no longer what `planned` says: a table that was rewritten between the snapshot and
+    /// the lock reads as empty, without any error (OB-105).
+    pub(crate) async fn share(&mut self, planned: &[Table]) -> Result<Option<Shared>, Failure> {
         if planned.is_empty() {
-            return Ok(Locked::AsPlanned(Vec::new()));
+            return Ok(Some(Shared::default()));
         }
         let tables = planned
             .iter()
@@ -134,13 +131,19 @@ impl<C: Connector> Holder<C> {
             .collect::<Vec<_>>()
             .join(", ");
         let sql = format!(
-            "LOCK TABLE {tables} IN ACCESS SHARE MODE; \
+            "SELECT pg_export_snapshot(), current_setting('block_size'); \
+            LOCK TABLE {tables} IN ACCESS SHARE MODE; \
             SELECT count(*) FROM pg_class WHERE oid IN ({oids}) AND relkind = 'r' \
             AND relfilenode <> pg_relation_filenode(oid)"
         );
-        let rewritten = self.rows("locking the tables against truncation", &sql).await?;
-        if rewritten.first().and_then(|row| row.parse::<u64>(0)) != Some(0) {
-            return Ok(Locked::Changed);
+        let step = "exporting the snapshot and locking the tables against truncation";
+        let rows = self.rows(step, &sql).await?;
+        let [exported, rewritten] = rows.as_slice() else {
+            let error = ConnectionError::Protocol(format!("{} rows instead of two", rows.len()));
+            return Err(failed(Side::Source, step, error));
+        };
+        if rewritten.parse::<u64>(0) != Some(0) {
+            return Ok(None);
         }
         let mut now = catalog::read(self).await?;
         now.retain(|table| planned.iter().any(|p| p.oid == table.oid));
@@ -148,11 +151,11 @@ impl<C: Connector> Holder<C> {
             && planned
                 .iter()
                 .all(|p| now.iter().any(|table| table.same_shape(p)));
-        Ok(if as_planned {
-            Locked::AsPlanned(now)
-        } else {
-            Locked::Changed
-        })
+        Ok(as_planned.then(|| Shared {
+            snapshot: exported.get(0).unwrap_or_default().to_owned(),
+            block_bytes: exported.parse(1).unwrap_or(8192),
+            tables: now,
+        }))
     }
 
     /// Keeps the transaction alive, and shows that it is.
@@ -172,13 +175,4 @@ impl<C: Connector> Holder<C> {
         }
         close_walsender(&self.clock, self.bounds.close, self.walsender).await
     }
-}
-
-/// What the tables turned out to be once they were locked.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Locked {
-    /// As planned; here they are with the sizes that the snapshot has.
-    AsPlanned(Vec<Table>),
-    /// Something changed while the slot was being created.
-    Changed,
 }

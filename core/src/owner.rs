@@ -42,12 +42,10 @@ pub(crate) async fn take<C: Connector>(
 /// Holds the control lock from here on if nobody owns the mirror.
 async fn try_control<C: Connector>(control: &mut Client<C>) -> Result<bool, Failure> {
     let [control_key, holder_key] = keys(control);
-    if !ask(control, &format!("SELECT pg_try_advisory_lock({control_key})")).await? {
-        return Ok(false);
-    }
     // The holder's lock is only looked at, and without it the control lock is given back.
     let sql = format!(
-        "SELECT CASE WHEN pg_try_advisory_lock({holder_key}) THEN pg_advisory_unlock({holder_key}) \
+        "SELECT CASE WHEN NOT pg_try_advisory_lock({control_key}) THEN false \
+        WHEN pg_try_advisory_lock({holder_key}) THEN pg_advisory_unlock({holder_key}) \
         ELSE NOT pg_advisory_unlock({control_key}) END"
     );
     ask(control, &sql).await

@@ -91,36 +91,39 @@ impl Record {
         Ok(rows.first().is_some_and(|row| row.is_true(0)))
     }
 
-    /// Makes the record, which does not exist.
-    pub(crate) async fn create<C: Connector>(&self, on: &mut Client<C>) -> Result<(), Failure> {
+    /// The statements that make the record.
+    fn creation(&self) -> String {
         let schema = &self.schema;
-        let sql = format!(
-            "BEGIN; \
-            CREATE SCHEMA {schema}; \
+        format!(
+            "CREATE SCHEMA {schema}; \
             CREATE TABLE {schema}.attempt (attempt bigint PRIMARY KEY, state text NOT NULL, \
                 consistent_point text); \
             CREATE TABLE {schema}.partition (attempt bigint, schema_name text, table_name text, \
                 first_block bigint, PRIMARY KEY (attempt, schema_name, table_name, first_block)); \
             CREATE TABLE {schema}.relation (schema_name text, table_name text, \
-                PRIMARY KEY (schema_name, table_name)); \
-            COMMIT"
-        );
-        on.query("creating the record", &sql).await.map(drop)
+                PRIMARY KEY (schema_name, table_name)); "
+        )
     }
 
     /// Makes `attempt` the current one, before anything of it exists on the source (law 1): earlier
     /// attempts are abandoned, their rows removed from the tables of ours, and no writer of theirs can
-    /// commit any more. `tables` are ours from here on.
+    /// commit any more. `tables` are ours from here on. Makes the record if there is none.
     pub(crate) async fn begin_attempt<C: Connector>(
         &self,
         on: &mut Client<C>,
         attempt: Attempt,
-        recorded: &BTreeSet<TableName>,
+        recorded: &Recorded,
         tables: &[TableName],
     ) -> Result<(), Failure> {
         let schema = &self.schema;
+        let creation = if recorded.exists {
+            String::new()
+        } else {
+            self.creation()
+        };
+        let recorded = &recorded.tables;
         let mut sql = format!(
-            "BEGIN; LOCK TABLE {schema}.attempt IN ACCESS EXCLUSIVE MODE; \
+            "BEGIN; {creation}LOCK TABLE {schema}.attempt IN ACCESS EXCLUSIVE MODE; \
             UPDATE {schema}.attempt SET state = 'abandoned' WHERE attempt < {attempt}; \
             DELETE FROM {schema}.partition; \
             INSERT INTO {schema}.attempt VALUES ({attempt}, 'loading', NULL);"

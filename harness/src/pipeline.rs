@@ -39,6 +39,12 @@ pub trait Pipeline: Send + Sync {
         "run"
     }
 
+    /// The message that ends a transaction of the load on the target: until its answer comes, nobody knows
+    /// whether it is committed.
+    fn commit(&self) -> &'static str {
+        "Query COMMIT"
+    }
+
     /// How its sessions, slots and publications are recognised.
     fn ours(&self) -> Ours;
 

@@ -149,7 +149,7 @@ impl Reached {
             }
             reached.strikes.push((phase, Family::of(strike)));
         }
-        if log.is_last_word(Server::Target, "Query COMMIT") {
+        if log.is_last_word(Server::Target, pipeline.commit()) {
             reached.situations.note(Situation::CommitUnknown);
         }
         reached

@@ -48,7 +48,9 @@ fn phase(role: &str, message: &str) -> &'static str {
     match message {
         "Terminate" if is(Role::Control) || is(Role::Record) || is(Role::Holder) => "release",
         "Query COMMIT" | "CommandComplete COMMIT" if is(Role::Holder) => "release",
-        "Query LOCK TABLE" | "CommandComplete LOCK" | "Query SELECT" if is(Role::Holder) => "plan",
+        "Query SELECT pg_export_snapshot" | "CommandComplete LOCK" | "Query SELECT" if is(Role::Holder) => {
+            "plan"
+        }
         _ if is(Role::Holder) => "slot",
         _ if is(Role::Reader) || is(Role::Writer) => "copy",
         _ if is(Role::Record) => "record",
@@ -171,6 +173,11 @@ impl Pipeline for MirrorPipeline {
 
     fn phase(&self, at: &Point) -> &'static str {
         phase(&at.role, &at.message)
+    }
+
+    /// The COMMIT is in the message of the COPY.
+    fn commit(&self) -> &'static str {
+        "CopyDone"
     }
 
     fn ours(&self) -> Ours {
