@@ -30,6 +30,7 @@ pub mod roles;
 pub mod server;
 pub mod session;
 mod setting_definitions;
+mod setting_values;
 pub mod settings;
 pub mod shutdown;
 pub mod slots;

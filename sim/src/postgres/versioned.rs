@@ -55,6 +55,23 @@ impl<K: Ord + Clone, T> Versioned<K, T> {
             .filter_map(move |(key, versions)| Some((key, Self::seen(log, view, versions)?)))
     }
 
+    /// The first entry, by key, that `view` sees and that is like this. What has no version like it is not even
+    /// looked at: to ask who sees what costs more.
+    pub fn find<'a>(
+        &'a self,
+        log: &TransactionLog,
+        view: View<'_>,
+        like: impl Fn(&T) -> bool,
+    ) -> Option<(&'a K, &'a Rc<T>)> {
+        self.entries.iter().find_map(|(key, versions)| {
+            if !versions.iter().any(|version| like(&version.value)) {
+                return None;
+            }
+            let seen = Self::seen(log, view, versions).filter(|value| like(value))?;
+            Some((key, seen))
+        })
+    }
+
     /// Replaces (or adds) the entry on behalf of `xid`.
     pub fn put(&mut self, log: &TransactionLog, xid: Xid, key: K, value: T) {
         let versions = self.entries.entry(key).or_default();

@@ -24,7 +24,7 @@ fn session(parameters: &[(&str, &str)]) -> Result<SessionStartup, ReadError> {
     let Some(Startup::Session(session)) = read else {
         panic!("{read:?}");
     };
-    Ok(session)
+    Ok(std::rc::Rc::unwrap_or_clone(session))
 }
 
 fn setting(name: &str, value: &str) -> (String, String) {

@@ -109,10 +109,8 @@ impl Database {
 
     /// The schema of this name.
     pub fn schema(&self, log: &TransactionLog, view: View<'_>, name: &str) -> Option<u32> {
-        self.schemas
-            .iter(log, view)
-            .find(|(_, schema)| schema.name == name)
-            .map(|(&oid, _)| oid)
+        let found = self.schemas.find(log, view, |schema| schema.name == name);
+        found.map(|(&oid, _)| oid)
     }
 
     /// The relation of this name in a schema.
@@ -125,8 +123,7 @@ impl Database {
     ) -> Option<Rc<Relation>> {
         let found = self
             .relations
-            .iter(log, view)
-            .find(|(_, r)| r.schema == schema && r.name == name);
+            .find(log, view, |r| r.schema == schema && r.name == name);
         found.map(|(_, relation)| Rc::clone(relation))
     }
 

@@ -1,6 +1,9 @@
 //! The first packet of a connection.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use bytes::BytesMut;
 
@@ -13,11 +16,19 @@ const CANCEL: u32 = 80_877_102;
 const SSL: u32 = 80_877_103;
 const GSS: u32 = 80_877_104;
 
+/// How many startup packets a thread remembers; then it forgets all of them.
+const KNOWN_PACKETS: usize = 512;
+
+thread_local! {
+    /// Sessions open with the same packets in every run.
+    static KNOWN: RefCell<BTreeMap<Box<[u8]>, Rc<SessionStartup>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
 /// What a connection is opened for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Startup {
     /// A session or a walsender.
-    Session(SessionStartup),
+    Session(Rc<SessionStartup>),
     /// A cancel request: the server acts on it, says nothing and closes.
     Cancel {
         /// The backend it is for.
@@ -122,9 +133,24 @@ pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Packet>, ProtocolErr
             if major != 3 {
                 return Err(ProtocolError::Version { major, minor });
             }
-            session(body, minor).map(|session| Some(Packet::Startup(Startup::Session(session))))
+            let session = match KNOWN.with_borrow(|known| known.get(&*packet).cloned()) {
+                Some(known) => known,
+                None => remember(&packet, session(body, minor)?),
+            };
+            Ok(Some(Packet::Startup(Startup::Session(session))))
         }
     }
+}
+
+fn remember(packet: &[u8], session: SessionStartup) -> Rc<SessionStartup> {
+    let session = Rc::new(session);
+    KNOWN.with_borrow_mut(|known| {
+        if known.len() >= KNOWN_PACKETS {
+            known.clear();
+        }
+        known.insert(packet.into(), Rc::clone(&session));
+    });
+    session
 }
 
 fn cancel(mut body: Cursor<'_>) -> Result<Startup, ProtocolError> {

@@ -22,7 +22,7 @@ use super::value::{Type, Value};
 /// A bound UPDATE or DELETE: the table is its first source.
 pub(crate) struct Change {
     name: ObjectName,
-    columns: Vec<Column>,
+    columns: Rc<[Column]>,
     joins: Vec<Join>,
     filter: Option<Node>,
     sets: Sets,
@@ -118,7 +118,7 @@ fn bind_change<H: Host>(
         .filter
         .map(|filter| binder.condition(filter, "WHERE"))
         .transpose()?;
-    let columns = scan.columns.to_vec();
+    let columns = Rc::clone(&scan.columns);
     let sets = bind_sets(binder, assignments, &columns, &names::last(name))?;
     let returning = items.map(|items| binder.items(items)).transpose()?;
     binder.scopes.pop();
@@ -150,7 +150,7 @@ pub(crate) fn update<H: Host>(
     declared: &[Option<Type>],
 ) -> Bound<Rows, H> {
     let change = bind_update(&mut Binder::new(host, declared), update)?;
-    let filler = Filler::new(host, &change.name, change.columns.clone())?;
+    let filler = Filler::new(host, &change.name, Rc::clone(&change.columns))?;
     let (mut updates, mut stored) = (Vec::new(), Vec::new());
     for mut row in targets(host, parameters, &change)? {
         let Some(values) = apply_sets(host, parameters, &change.sets, None, &row, &filler)? else {

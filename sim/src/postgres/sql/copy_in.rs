@@ -1,5 +1,7 @@
 //! `COPY … FROM STDIN`: the reader of what the client sends, and the storing of its rows.
 
+use std::rc::Rc;
+
 use sqlparser::ast::ObjectName;
 
 use super::bind::Bound;
@@ -30,7 +32,7 @@ impl CopyTarget {
         };
         let scan = host.target(name)?;
         let mut places = places(&scan.columns, columns, &names::last(name))?;
-        let filler = Filler::new(host, name, scan.columns.to_vec())?;
+        let filler = Filler::new(host, name, Rc::clone(&scan.columns))?;
         if columns.is_empty() {
             places.retain(|place| !filler.is_generated(*place));
         } else if let Some(place) = places.iter().find(|place| filler.is_generated(**place)) {

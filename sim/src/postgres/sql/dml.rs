@@ -1,5 +1,7 @@
 //! INSERT, and the filling in of defaults that COPY FROM shares.
 
+use std::rc::Rc;
+
 use sqlparser::ast::{
     self, Assignment, AssignmentTarget, Expr, ObjectName, OnConflictAction, OnInsert, SetExpr, TableObject,
 };
@@ -20,7 +22,7 @@ pub(crate) type Sets = Vec<(usize, Option<(Node, Type)>)>;
 /// A bound INSERT.
 pub(crate) struct Insert {
     name: ObjectName,
-    columns: Vec<Column>,
+    columns: Rc<[Column]>,
     targets: Vec<usize>,
     /// `None` for DEFAULT VALUES.
     source: Option<Plan>,
@@ -45,7 +47,7 @@ pub(crate) fn bind_insert<H: Host>(binder: &mut Binder<'_, H>, insert: &ast::Ins
         return Err(PgError::unsupported(insert).into());
     }
     let scan = binder.host.target(name)?;
-    let columns = scan.columns.to_vec();
+    let columns = Rc::clone(&scan.columns);
     let named: Vec<String> = insert.columns.iter().map(names::last).collect();
     let mut targets = places(&columns, &named, &names::last(name))?;
     let mut default_cells = Vec::new();
@@ -78,7 +80,7 @@ pub(crate) fn bind_insert<H: Host>(binder: &mut Binder<'_, H>, insert: &ast::Ins
         .map_or_else(|| names::last(name), |alias| names::fold(&alias.alias));
     let table = |alias: String| Visible {
         alias,
-        columns: columns.clone().into(),
+        columns: Rc::clone(&columns),
         oid: scan.oid,
         merged: Vec::new(),
     };
@@ -282,7 +284,7 @@ pub(crate) fn insert<H: Host>(
     } else {
         &[]
     };
-    let mut filler = Filler::new(host, &bound.name, bound.columns.clone())?;
+    let mut filler = Filler::new(host, &bound.name, Rc::clone(&bound.columns))?;
     let mut rows = Vec::new();
     for (at, row) in given.into_iter().enumerate() {
         let mut cells = vec![None; bound.columns.len()];

@@ -1,5 +1,7 @@
 //! What a statement does not give: defaults, identities and generated columns, shared by INSERT and COPY.
 
+use std::rc::Rc;
+
 use sqlparser::ast::ObjectName;
 
 use super::bind::{Binder, Bound, Scope, Visible};
@@ -20,12 +22,12 @@ pub(crate) fn store(value: Value, from: &Type, column: &Column) -> Result<Value,
 
 /// Fills in what a statement does not give.
 pub(crate) struct Filler {
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Rc<[Column]>,
     defaults: Vec<ColumnDefault>,
 }
 
 impl Filler {
-    pub(crate) fn new<H: Host>(host: &mut H, name: &ObjectName, columns: Vec<Column>) -> Bound<Self, H> {
+    pub(crate) fn new<H: Host>(host: &mut H, name: &ObjectName, columns: Rc<[Column]>) -> Bound<Self, H> {
         let mut defaults = host.defaults(name)?;
         defaults.resize(columns.len(), ColumnDefault::None);
         Ok(Self { columns, defaults })
@@ -118,7 +120,7 @@ impl Filler {
                 continue;
             };
             let mut binder = Binder::new(host, &[]);
-            let columns = self.columns.clone().into();
+            let columns = Rc::clone(&self.columns);
             let sources = vec![Visible {
                 alias: String::new(),
                 columns,

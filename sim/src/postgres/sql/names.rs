@@ -9,10 +9,10 @@ use super::text::first_bytes;
 /// An identifier folded to lower case unless quoted, and cut to 63 bytes.
 #[must_use]
 pub fn fold(ident: &Ident) -> String {
-    let name = if ident.quote_style.is_some() {
-        ident.value.clone()
-    } else {
-        ident.value.to_lowercase()
+    let name = match &ident.value {
+        name if ident.quote_style.is_some() => name.clone(),
+        name if name.is_ascii() => name.to_ascii_lowercase(),
+        name => name.to_lowercase(),
     };
     if name.len() > 63 {
         first_bytes(&name, 63).to_owned()

@@ -123,6 +123,7 @@ impl<H: Host> Exec<'_, H> {
             shared_rows = Some(self.source_rows(index, join, &[], outer)?);
         }
         let mut out = Vec::new();
+        let keeps_right = matches!(join.kind, JoinKind::Right | JoinKind::Full);
         let mut matched_right = BTreeSet::new();
         for mut row in left {
             let right = match &shared_rows {
@@ -143,7 +144,9 @@ impl<H: Host> Exec<'_, H> {
                 };
                 if hit {
                     matched = true;
-                    matched_right.insert(place);
+                    if keeps_right {
+                        matched_right.insert(place);
+                    }
                     out.push(row.clone());
                 }
                 row.pop();
@@ -153,7 +156,7 @@ impl<H: Host> Exec<'_, H> {
                 out.push(row);
             }
         }
-        if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
+        if keeps_right {
             for (place, candidate) in shared_rows.iter().flat_map(|rows| rows.iter().enumerate()) {
                 if !matched_right.contains(&place) {
                     let mut row: Row = vec![None; index];
