@@ -223,7 +223,7 @@ async fn prepare_target<C: Connector>(
     for some in missing.chunks(TABLES_AT_ONCE) {
         let sql: Vec<String> = some.iter().map(|table| creation(table, tables)).collect();
         let names: Vec<String> = some.iter().map(|table| table.name.to_string()).collect();
-        let step = format!("creating {}", names.join(", "));
+        let step = format!("creating the tables {}", names.join(", "));
         keeper.query(&step, &sql.join("; ")).await?;
     }
     let names: Vec<TableName> = tables.iter().map(|t| t.name.clone()).collect();

@@ -118,6 +118,7 @@ impl<C: Connector> Holder<C> {
     /// the lock reads as empty, without any error (OB-105).
     pub(crate) async fn share(&mut self, planned: &[Table]) -> Result<Option<Shared>, Failure> {
         if planned.is_empty() {
+            // Nobody reads it.
             return Ok(Some(Shared::default()));
         }
         let tables = planned

@@ -96,22 +96,20 @@ impl Neighbours {
             let sql = format!("CREATE PUBLICATION {}", quote_identifier(name));
             world.sql(Server::Source, &sql).await?;
         }
-        if let Some(name) = &names.slot {
-            // Not out of band: creating a slot waits.
-            let mut session = open(world, Server::Source, PASSING).await?;
-            let sql = format!(
-                "SELECT pg_create_logical_replication_slot({}, 'pgoutput')",
-                quote_literal(name)
-            );
-            session
-                .query(&sql)
-                .await
-                .map_err(|error| failed(Server::Source, &error))?;
-            let _end = session.close().await;
-        }
         if let Some(name) = &names.session {
             for server in Server::BOTH {
                 sessions.push(open(world, server, name).await?);
+            }
+        }
+        if let Some(name) = &names.slot {
+            // Not out of band: creating a slot waits.
+            match sessions.first_mut() {
+                Some(on_source) => make_slot(on_source, name).await?,
+                None => {
+                    let mut passing = open(world, Server::Source, PASSING).await?;
+                    make_slot(&mut passing, name).await?;
+                    let _end = passing.close().await;
+                }
             }
         }
         Ok(Neighbours { sessions })
@@ -123,6 +121,15 @@ impl Neighbours {
             let _end = session.close().await;
         }
     }
+}
+
+async fn make_slot(session: &mut Session, name: &str) -> Result<(), WorldError> {
+    let sql = format!(
+        "SELECT pg_create_logical_replication_slot({}, 'pgoutput')",
+        quote_literal(name)
+    );
+    let made = session.query(&sql).await;
+    made.map(drop).map_err(|error| failed(Server::Source, &error))
 }
 
 /// Opens the transaction that slot creation must wait for; the returned future holds it for as long as the
