@@ -4,7 +4,7 @@
 use bytes::BytesMut;
 use leftover_core::error::{ConnectionError, ServerError};
 use postgres_protocol::message::backend::Message;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::dial::BoxedStream;
 use crate::error;
@@ -118,27 +118,32 @@ impl Messages {
         })
     }
 
+    /// Reads until the server's EOF; says whether it came.
+    pub(crate) async fn end(mut self) -> bool {
+        read_to_eof(&mut self.stream).await
+    }
+
     /// Says Terminate and reads until the server's EOF; says whether it came.
     pub(crate) async fn terminate(mut self) -> bool {
         postgres_protocol::message::frontend::terminate(&mut self.outbound);
         self.send().await;
-        self.write_error.is_none() && self.read_to_eof().await
+        self.write_error.is_none() && self.end().await
     }
+}
 
-    /// Reads until the server's EOF; says whether it came.
-    pub(crate) async fn read_to_eof(mut self) -> bool {
-        let mut total = 0;
-        while total <= LAST_WORDS_BYTES {
-            self.inbound.clear();
-            self.inbound.reserve(READ_BYTES);
-            match self.stream.read_buf(&mut self.inbound).await {
-                Ok(0) => return true,
-                Ok(read) => total += read,
-                Err(_) => return false,
-            }
+/// Reads until the server's EOF, the only proof of release (OB-18); says whether it came.
+pub(crate) async fn read_to_eof(stream: &mut (impl AsyncRead + Unpin)) -> bool {
+    // Small, because it is part of every future that closes a session; more than an error is not expected.
+    let mut buffer = [0; 256];
+    let mut total = 0;
+    while total <= LAST_WORDS_BYTES {
+        match stream.read(&mut buffer).await {
+            Ok(0) => return true,
+            Ok(read) => total += read,
+            Err(_) => return false,
         }
-        false
     }
+    false
 }
 
 /// A message that does not belong here.

@@ -17,7 +17,7 @@ use crate::copy::Copy;
 use crate::dial::BoxedStream;
 use crate::drive::{self, Driver};
 use crate::error::misuse;
-use crate::messages::Messages;
+use crate::messages::{Messages, read_to_eof};
 use crate::startup::Parameters;
 use crate::stream::Tap;
 
@@ -114,7 +114,8 @@ impl Session {
         poll_fn(|cx| driver.poll(cx)).await;
         let terminated = !ended_before && driver.ended().is_none() && driver.tap.write_error().is_none();
         // A FATAL is the server's own word that it is leaving.
-        if (terminated || driver.tap.fatal().is_some()) && driver.tap.read_to_eof().await {
+        let leaves = terminated || driver.tap.fatal().is_some();
+        if leaves && (driver.tap.eof() || read_to_eof(&mut driver.tap).await) {
             Closed::Released
         } else {
             Closed::Unknown

@@ -12,14 +12,11 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use leftover_core::connection::BackendKey;
 use leftover_core::error::{ConnectionError, ServerError};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::dial::BoxedStream;
 use crate::error;
 use crate::frames::Frames;
-
-/// What a server may still say after Terminate; more than this is not a server that is going away.
-const LAST_WORDS_BYTES: usize = 1 << 20;
 
 /// A handle on the stream.
 #[derive(Clone)]
@@ -104,23 +101,6 @@ impl Tap {
     /// Why writing failed, if it did. See [`Tap::poll_write`].
     pub(crate) fn write_error(&self) -> Option<String> {
         self.state().write_error.clone()
-    }
-
-    /// Reads until the server's EOF and says whether it came.
-    pub(crate) async fn read_to_eof(&mut self) -> bool {
-        // Small, because it is part of every future that closes a session; more than an error is not expected.
-        let mut buffer = [0; 256];
-        let mut total = 0;
-        while !self.eof() {
-            match self.read(&mut buffer).await {
-                Ok(read) => total += read,
-                Err(_) => return false,
-            }
-            if total > LAST_WORDS_BYTES {
-                return false;
-            }
-        }
-        true
     }
 }
 

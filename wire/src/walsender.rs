@@ -160,7 +160,7 @@ impl leftover_core::connection::Walsender for Walsender {
         let closed = match &self.ended {
             _ if self.busy => false,
             // A FATAL is the server's own word that it is leaving.
-            Some(why) => messages::fatal(why).is_some() && self.messages.read_to_eof().await,
+            Some(why) => messages::fatal(why).is_some() && self.messages.end().await,
             None => self.messages.terminate().await,
         };
         if closed { Closed::Released } else { Closed::Unknown }

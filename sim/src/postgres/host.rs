@@ -8,11 +8,10 @@ use super::catalog::constraints;
 use super::catalog::relation::{Relation, RelationKind};
 use super::catalog::views;
 use super::functions;
-use super::heap::{Conflict, Ctid};
+use super::heap::Ctid;
 use super::locks::LockMode;
 use super::session::execute::{Call, Memo};
 use super::snapshot::View;
-use super::sql::check::holds;
 use super::sql::error::PgError;
 use super::sql::host::{ColumnDefault, Host, InsertOutcome, Interrupt, OnConflict, Scan, ScanRow};
 use super::sql::names;
@@ -38,7 +37,7 @@ pub struct StatementHost<'a> {
     pub(super) sources: Sources,
 }
 
-type Answer<T> = Result<T, Interrupt<Wait>>;
+pub(super) type Answer<T> = Result<T, Interrupt<Wait>>;
 
 impl<'a> StatementHost<'a> {
     /// The server for a statement.
@@ -52,7 +51,7 @@ impl<'a> StatementHost<'a> {
     }
 
     /// The tables that hold the rows of `relation`: itself, or its leaves.
-    fn stores(&self, relation: &Rc<Relation>) -> Vec<Rc<Relation>> {
+    pub(super) fn stores(&self, relation: &Rc<Relation>) -> Vec<Rc<Relation>> {
         match relation.kind {
             RelationKind::Partitioned(_) => self.state.leaves(self.pid, relation),
             _ => vec![Rc::clone(relation)],
@@ -134,98 +133,6 @@ impl<'a> StatementHost<'a> {
             return Err(PgError::new("40001", message).into());
         }
         Ok(())
-    }
-
-    /// What stands in the way of storing these values in `store`.
-    fn conflict(
-        &mut self,
-        store: &Relation,
-        values: &[Value],
-        except: &[Ctid],
-    ) -> Answer<Option<(u32, Ctid)>> {
-        let own = self.state.own_xid(self.pid);
-        let database = self.state.database(self.pid);
-        let Some(heap) = database.heaps.get(&store.filenode) else {
-            return Ok(None);
-        };
-        for (index, _) in heap.unique_columns() {
-            match heap.conflict(&self.state.log, own, index, values, except) {
-                None => {}
-                Some(Conflict::Undecided(xid)) => return Err(Interrupt::Wait(Wait::transaction(xid))),
-                Some(Conflict::Row(ctid)) => return Ok(Some((index, ctid))),
-            }
-        }
-        Ok(None)
-    }
-
-    /// The tables that store these rows of `name`, each with its row in that table's column order.
-    fn placed(
-        &mut self,
-        name: &ObjectName,
-        rows: Vec<Vec<Value>>,
-    ) -> Answer<Vec<(Rc<Relation>, Vec<Value>)>> {
-        let relation = self.state.locked_table(self.pid, name, LockMode::RowExclusive)?;
-        self.state.require(self.pid, &relation, "INSERT")?;
-        let stores = self.stores(&relation);
-        let mut placed = Vec::with_capacity(rows.len());
-        for row in rows {
-            let row = at_positions(&relation, row);
-            let (store, row) = match relation.kind {
-                RelationKind::Partitioned(_) => constraints::route(self.state, self.pid, &relation, row)?,
-                RelationKind::Table => (Rc::clone(&stores[0]), row),
-                _ => {
-                    return Err(
-                        PgError::new("42809", format!("cannot insert into \"{}\"", relation.name)).into(),
-                    );
-                }
-            };
-            self.check(&store, &row)?;
-            self.state
-                .lock_relation(self.pid, store.oid, LockMode::RowExclusive)?;
-            placed.push((store, row));
-        }
-        Ok(placed)
-    }
-
-    /// CHECK constraints of the table that stores the row.
-    fn check(&mut self, store: &Relation, row: &[Value]) -> Answer<()> {
-        constraints::check_row(store, row)?;
-        if store.checks.is_empty() {
-            return Ok(());
-        }
-        let live: Vec<Value> = store.live().map(|(at, _)| value_at(store, row, at)).collect();
-        for check in &store.checks {
-            if !holds(self, &store.scan_columns, &live, &check.expr)? {
-                let message = format!(
-                    "new row for relation \"{}\" violates check constraint \"{}\"",
-                    store.name, check.name
-                );
-                return Err(PgError::new("23514", message).into());
-            }
-        }
-        Ok(())
-    }
-
-    fn violation(&self, store: &Relation, index: u32, values: &[Value]) -> PgError {
-        let name = self.state.relation(self.pid, index);
-        let columns: Vec<usize> = name
-            .as_ref()
-            .and_then(|r| r.index())
-            .map(|i| i.columns.clone())
-            .unwrap_or_default();
-        let name = name.map_or_else(String::new, |relation| relation.name.clone());
-        let of = |at: &usize| values.get(*at).zip(store.columns.get(*at));
-        let keys: Vec<&str> = columns
-            .iter()
-            .filter_map(|at| of(at).map(|(_, c)| c.name.as_str()))
-            .collect();
-        let shown: Vec<String> = columns
-            .iter()
-            .filter_map(|at| of(at).map(|(v, c)| v.to_text(&c.ty)))
-            .collect();
-        let detail = format!("Key ({})=({}) already exists.", keys.join(", "), shown.join(", "));
-        let message = format!("duplicate key value violates unique constraint \"{name}\"");
-        PgError::new("23505", message).with_detail(detail)
     }
 }
 

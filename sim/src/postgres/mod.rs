@@ -21,6 +21,7 @@ pub mod ddl;
 pub mod functions;
 pub mod heap;
 pub mod host;
+mod lock_modes;
 pub mod locks;
 pub mod options;
 pub mod process;

@@ -182,7 +182,7 @@ impl Type {
             }
             Type::Float4 => Value::Float(f64::from(f32::from_be_bytes(cursor.take()?))),
             Type::Float8 => Value::Float(f64::from_be_bytes(cursor.take()?)),
-            Type::Numeric(modifier) => super::text::numeric_with(take_numeric(cursor)?, *modifier)?,
+            Type::Numeric(modifier) => super::text_input::numeric_with(take_numeric(cursor)?, *modifier)?,
             Type::Bytea => Value::Bytes(cursor.rest().into()),
             Type::Timestamptz(_) | Type::Timestamp(_) => Value::Timestamp(cursor.i64()?),
             Type::Date => Value::Date(cursor.i32()?),

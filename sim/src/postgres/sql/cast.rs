@@ -3,7 +3,8 @@
 use super::datetime;
 use super::error::PgError;
 use super::numeric::Numeric;
-use super::text::{first_bytes, numeric_with};
+use super::text::first_bytes;
+use super::text_input::numeric_with;
 use super::value::{Type, Value};
 
 /// Who asks for a cast.

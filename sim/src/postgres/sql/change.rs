@@ -7,8 +7,9 @@ use sqlparser::ast::{
     self, Expr, FromTable, ObjectName, SelectItem, TableFactor, TableWithJoins, UpdateTableFromKind,
 };
 
+use super::assign::{Sets, apply_sets, bind_sets};
 use super::bind::{Binder, Bound, Scope};
-use super::dml::{Sets, apply_sets, bind_sets, returning};
+use super::dml::returning;
 use super::error::PgError;
 use super::eval::{Exec, Row, shared};
 use super::execute::Rows;

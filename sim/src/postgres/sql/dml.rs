@@ -1,11 +1,10 @@
-//! INSERT, and the filling in of defaults that COPY FROM shares.
+//! INSERT, and RETURNING.
 
 use std::rc::Rc;
 
-use sqlparser::ast::{
-    self, Assignment, AssignmentTarget, Expr, ObjectName, OnConflictAction, OnInsert, SetExpr, TableObject,
-};
+use sqlparser::ast::{self, Expr, ObjectName, OnConflictAction, OnInsert, SetExpr, TableObject};
 
+use super::assign::{Sets, apply_sets, assignable, bind_sets, is_default};
 use super::bind::{Binder, Bound, Scope, Visible, plain};
 use super::error::PgError;
 use super::eval::{Exec, Frame, Row, shared};
@@ -13,11 +12,8 @@ use super::execute::{Rows, places};
 use super::filler::{Filler, store};
 use super::host::{Column, Host, InsertOutcome, OnConflict, ScanRow};
 use super::names;
-use super::plan::{Body, Item, Node, Plan, Typed};
+use super::plan::{Body, Item, Node, Plan};
 use super::value::{Type, Value};
-
-/// A column to set and the expression that it is set to; `None` is `DEFAULT`.
-pub(crate) type Sets = Vec<(usize, Option<(Node, Type)>)>;
 
 /// A bound INSERT.
 pub(crate) struct Insert {
@@ -168,99 +164,6 @@ fn values_for<H: Host>(
     Ok(plain(shown, Body::Values(bound)))
 }
 
-fn is_default(expr: &Expr) -> bool {
-    matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
-}
-
-/// An expression that is stored into a column: with its type, or `42804`.
-pub(crate) fn assignable<H: Host>(
-    binder: &mut Binder<'_, H>,
-    typed: Typed,
-    column: &Column,
-) -> Bound<(Node, Type), H> {
-    let typed = if typed.ty == Type::Unknown {
-        binder.coerce_unknown(typed, &column.ty)?
-    } else {
-        typed
-    };
-    let (from, to) = (typed.ty.base(), column.ty.base());
-    let instant = |ty: &Type| matches!(ty, Type::Date | Type::Timestamp(_) | Type::Timestamptz(_));
-    let integer = |ty: &Type| ty.is_integer() || ty.is_oid();
-    let fits = from == to
-        || to.is_string()
-        || (from.is_number() && to.is_number())
-        || (integer(&from) && integer(&to))
-        || (instant(&from) && instant(&to))
-        || matches!(
-            (&from, &to),
-            (Type::Json, Type::Jsonb) | (Type::Jsonb, Type::Json)
-        );
-    if !fits {
-        let message = format!(
-            "column \"{}\" is of type {} but expression is of type {}",
-            column.name,
-            to.name(),
-            from.name()
-        );
-        return Err(PgError::new("42804", message)
-            .with_hint("You will need to rewrite or cast the expression.")
-            .into());
-    }
-    // The node is brought to the column's type here, so that a plan of such cells has the columns' types.
-    let node = if from == to {
-        typed.node
-    } else {
-        Node::Cast {
-            node: Box::new(typed.node),
-            from: typed.ty,
-            to: to.clone(),
-        }
-    };
-    Ok((node, to))
-}
-
-impl<H: Host> Binder<'_, H> {
-    /// An untyped literal as a value to store: with the column's base type, its modifier applied later.
-    fn coerce_unknown(&mut self, typed: Typed, to: &Type) -> Bound<Typed, H> {
-        let base = to.base();
-        self.cast(typed, &base)
-    }
-}
-
-/// `SET a = 1, (b, c) = (…)`.
-pub(crate) fn bind_sets<H: Host>(
-    binder: &mut Binder<'_, H>,
-    assignments: &[Assignment],
-    columns: &[Column],
-    table: &str,
-) -> Bound<Sets, H> {
-    let mut sets: Sets = Vec::new();
-    for assignment in assignments {
-        let (names, values): (Vec<&ObjectName>, Vec<&Expr>) = match (&assignment.target, &assignment.value) {
-            (AssignmentTarget::ColumnName(name), value) => (vec![name], vec![value]),
-            (AssignmentTarget::Tuple(names), Expr::Tuple(values)) if names.len() == values.len() => {
-                (names.iter().collect(), values.iter().collect())
-            }
-            _ => return Err(PgError::unsupported(assignment).into()),
-        };
-        for (name, value) in names.into_iter().zip(values) {
-            let place = places(columns, &[names::last(name)], table)?[0];
-            if sets.iter().any(|(other, _)| *other == place) {
-                let message = format!("multiple assignments to same column \"{}\"", columns[place].name);
-                return Err(PgError::new("42601", message).into());
-            }
-            let node = if is_default(value) {
-                None
-            } else {
-                let typed = binder.expr(value)?;
-                Some(assignable(binder, typed, &columns[place])?)
-            };
-            sets.push((place, node));
-        }
-    }
-    Ok(sets)
-}
-
 /// Runs an INSERT.
 pub(crate) fn insert<H: Host>(
     host: &mut H,
@@ -337,41 +240,6 @@ pub(crate) fn insert<H: Host>(
     }
     let tag = format!("INSERT 0 {}", stored.len());
     returning(host, parameters, bound.returning, &stored, tag)
-}
-
-/// A row after SET; `None` when the filter leaves it out.
-pub(crate) fn apply_sets<H: Host>(
-    host: &mut H,
-    parameters: &[Value],
-    sets: &Sets,
-    filter: Option<&Node>,
-    row: &Row,
-    filler: &Filler,
-) -> Bound<Option<Vec<Value>>, H> {
-    let frame = Frame {
-        row,
-        aggregates: &[],
-        outer: None,
-    };
-    let mut exec = Exec { host, parameters };
-    if let Some(filter) = filter
-        && exec.truth(filter, &frame)? != Some(true)
-    {
-        return Ok(None);
-    }
-    let mut values = row[0].as_ref().map(|row| row.values.to_vec()).unwrap_or_default();
-    for (place, set) in sets {
-        values[*place] = match set {
-            Some((node, ty)) => {
-                let value = exec.eval(node, &frame)?;
-                filler.refuse_generated(*place)?;
-                store(value, ty, &filler.columns[*place])?
-            }
-            None => filler.default(exec.host, *place)?.unwrap_or_default(),
-        };
-    }
-    filler.generate(exec.host, &mut values)?;
-    Ok(Some(values))
 }
 
 /// The rows of RETURNING.

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use sqlparser::ast::ObjectName;
 
+use super::assign::assignable;
 use super::bind::{Binder, Bound, Scope, Visible};
 use super::cast::{CastKind, cast};
-use super::dml::assignable;
 use super::error::PgError;
 use super::eval::{Exec, Frame, Row};
 use super::host::{Column, ColumnDefault, Host, ScanRow};
