@@ -141,6 +141,16 @@ pub(crate) async fn drop_mirror<C: Connector>(context: &Arc<Context<C>>) -> Clea
     // The record stays until the source is clean: it knows the names.
     let target = drop_on_target(context, source.is_ok(), &mut removed);
     let target = within(context, Side::Target, bound, target).await;
+    // The mirror is owned until the target is clean too. A run that began before that would lose its record to us,
+    // and take that for a drop which has removed everything else of it.
+    let (source, left) = match source {
+        Ok(owner) => {
+            let leaving = give_up_ownership(context, owner, &mut removed);
+            let left = within(context, Side::Source, bound, leaving).await;
+            (Ok(()), left)
+        }
+        Err(because) => (Err(because), Ok(())),
+    };
     let mut may_be_left = Vec::new();
     let remaining = target.as_ref().ok().copied().flatten();
     if let Err(because) = source {
@@ -157,9 +167,17 @@ pub(crate) async fn drop_mirror<C: Connector>(context: &Arc<Context<C>>) -> Clea
             because,
         });
     }
+    if let Err(because) = left {
+        may_be_left.push(MayBeLeft {
+            side: Side::Source,
+            things: vec![Thing::Session(sessions_of(context))],
+            because,
+        });
+    }
     let record = Thing::Record(context.name.schema());
     let on_target = match target {
         Err(because) => Some((vec![Thing::Session(sessions_of(context)), record], because)),
+        // It had to stay, because of the source.
         Ok(Some(_)) => may_be_left
             .first()
             .map(|source| (vec![record], source.because.clone())),
@@ -175,15 +193,24 @@ pub(crate) async fn drop_mirror<C: Connector>(context: &Arc<Context<C>>) -> Clea
     Cleaned { removed, may_be_left }
 }
 
+/// Returns the session that owns the mirror from then on.
 async fn drop_on_source<C: Connector>(
     context: &Arc<Context<C>>,
     removed: &mut Vec<Located>,
-) -> Result<(), Failure> {
+) -> Result<Client<C>, Failure> {
     let name = context.session_name(Attempt::default(), Role::Drop);
     let mut client = context.connect(Side::Source, name).await?;
     own_both_locks(context, &mut client, removed).await?;
     reclaim::drop_slots(&mut client, |_| true, removed).await?;
     reclaim::drop_publications(&mut client, |_| true, removed).await?;
+    Ok(client)
+}
+
+async fn give_up_ownership<C: Connector>(
+    context: &Arc<Context<C>>,
+    mut client: Client<C>,
+    removed: &mut Vec<Located>,
+) -> Result<(), Failure> {
     // A session that came up while we looked for the others has found no publication, and is on its way out.
     reclaim::end_sessions(&mut client, is_not_a_drop, removed).await?;
     janitor::release(context, client).await
