@@ -26,8 +26,7 @@ impl State {
                 Some("$user") => backend.role.clone(),
                 Some(quoted) => quoted.replace("\"\"", "\""),
                 None if entry == "$user" => backend.role.clone(),
-                None if entry.is_ascii() => entry.to_ascii_lowercase(),
-                None => entry.to_lowercase(),
+                None => names::downcase(entry),
             };
             schemas.extend(database.schema(&self.log, view, &name));
         }

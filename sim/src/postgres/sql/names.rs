@@ -6,13 +6,21 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::text::first_bytes;
 
+/// What is not quoted, in lower case. Nearly all names are ASCII, which is less work.
+pub(crate) fn downcase(name: &str) -> String {
+    if name.is_ascii() {
+        name.to_ascii_lowercase()
+    } else {
+        name.to_lowercase()
+    }
+}
+
 /// An identifier folded to lower case unless quoted, and cut to 63 bytes.
 #[must_use]
 pub fn fold(ident: &Ident) -> String {
-    let name = match &ident.value {
-        name if ident.quote_style.is_some() => name.clone(),
-        name if name.is_ascii() => name.to_ascii_lowercase(),
-        name => name.to_lowercase(),
+    let name = match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => downcase(&ident.value),
     };
     if name.len() > 63 {
         first_bytes(&name, 63).to_owned()
