@@ -7,7 +7,7 @@ use sqlparser::ast::ObjectName;
 use super::catalog::constraints;
 use super::catalog::relation::{Relation, RelationKind};
 use super::catalog::views;
-use super::functions;
+use super::functions::{self, Pending};
 use super::heap::Ctid;
 use super::locks::LockMode;
 use super::session::execute::{Call, Memo};
@@ -141,12 +141,11 @@ impl Host for StatementHost<'_> {
 
     fn scan(&mut self, name: &ObjectName, only: bool, for_write: bool) -> Answer<Scan> {
         let parts = names::parts(name);
-        if self.state.find(self.pid, &parts).is_none()
-            && let Some(view) = views::scan(self.state, self.pid, &parts)
-        {
+        if let Some(view) = self.state.catalog(self.pid, &parts) {
+            let scan = views::scan(view, self.state, self.pid);
             // A query of a view takes a snapshot too.
             self.state.statement_snapshot(self.pid);
-            return Ok(view);
+            return Ok(scan);
         }
         let mode = if for_write {
             LockMode::RowExclusive
@@ -185,11 +184,18 @@ impl Host for StatementHost<'_> {
     }
 
     fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Answer<Value>> {
-        if !functions::known(name) {
-            return None;
-        }
-        if functions::is_pure(name) {
-            return Some(functions::call(self.state, self.pid, name, arguments, &mut None));
+        let (function, pure) = functions::find(name)?;
+        let mut run = |pending: &mut Option<Pending>| {
+            function(&mut functions::Call {
+                state: self.state,
+                pid: self.pid,
+                name,
+                arguments,
+                pending,
+            })
+        };
+        if pure {
+            return Some(run(&mut None));
         }
         let number = self.memo.number();
         let mut pending = match self.memo.call(number) {
@@ -200,7 +206,7 @@ impl Host for StatementHost<'_> {
             },
             None => None,
         };
-        let answer = functions::call(self.state, self.pid, name, arguments, &mut pending);
+        let answer = run(&mut pending);
         match (&answer, pending) {
             (Ok(value), _) => self.memo.keep(number, Call::Answered(value.clone())),
             (Err(_), Some(pending)) => self.memo.keep(number, Call::Pending(pending)),
@@ -209,12 +215,8 @@ impl Host for StatementHost<'_> {
         Some(answer)
     }
 
-    fn relation_oid(&mut self, name: &str) -> Option<u32> {
-        let parts = names::parse_qualified(name)?;
-        self.state
-            .find(self.pid, &parts)
-            .map(|relation| relation.oid)
-            .or_else(|| views::oid_of(&parts))
+    fn relation_oid(&mut self, name: &[String]) -> Option<u32> {
+        self.state.named(self.pid, name)
     }
 
     fn relation_name(&mut self, oid: u32) -> Option<String> {

@@ -139,9 +139,8 @@ impl Host for Memory {
         }))
     }
 
-    fn relation_oid(&mut self, name: &str) -> Option<u32> {
-        let last = names::parse_qualified(name)?.pop()?;
-        Some(self.tables.get(&last)?.oid)
+    fn relation_oid(&mut self, name: &[String]) -> Option<u32> {
+        Some(self.tables.get(name.last()?)?.oid)
     }
 
     fn relation_name(&mut self, oid: u32) -> Option<String> {

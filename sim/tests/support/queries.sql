@@ -123,6 +123,13 @@ SELECT pg_size_pretty(10::bigint), pg_size_pretty(10240::bigint), pg_size_pretty
 SELECT pg_typeof(1), pg_typeof(1.5), pg_typeof('a'::text), pg_typeof(ARRAY[1]), pg_typeof(sum(id)) FROM t;
 SELECT 't'::regclass, 't'::regclass::text, 'nowhere'::regclass /* fails */;
 SELECT 't'::regclass, 't'::regclass::text, to_regclass('nowhere') IS NULL;
+SELECT to_regclass(' "t" '), to_regclass('public . T'), to_regclass('"T"'), to_regclass('1t'), to_regclass('""'), to_regclass('a-b');
+SELECT to_regclass('t u') /* fails */;
+SELECT to_regclass('') /* fails */;
+SELECT to_regclass('public.') /* fails */;
+SELECT to_regclass('"t') /* fails */;
+SELECT 't u'::regclass /* fails */;
+SELECT Ä FROM (VALUES (1)) AS v(Ä);
 SELECT 'u'::regclass::oid = (SELECT tableoid FROM u LIMIT 1), tableoid::regclass FROM t LIMIT 1;
 SELECT 'int4'::regtype, 1::oid, '5'::oid + 0;
 SELECT '\x0aFF'::bytea, 'a\\b\001'::bytea, '\xabc'::bytea /* fails */;

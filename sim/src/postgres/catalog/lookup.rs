@@ -6,6 +6,7 @@ use sqlparser::ast::ObjectName;
 
 use super::database::PG_CATALOG;
 use super::relation::{Relation, RelationKind};
+use super::views::{self, View};
 use crate::postgres::locks::{Keep, LockMode, LockTag};
 use crate::postgres::settings::id;
 use crate::postgres::sql::error::PgError;
@@ -46,6 +47,23 @@ impl State {
                 database.relation(&self.log, view, schema, name)
             }
             [] => None,
+        }
+    }
+
+    /// The system catalog that these name parts mean. `pg_catalog` comes before the search path, unless the path
+    /// names it (manual, 5.9.5); then what the path finds before it hides it.
+    pub fn catalog(&self, pid: i32, parts: &[String]) -> Option<&'static View> {
+        let view = views::lookup(parts)?;
+        let path = self.backend_ref(pid).settings.value(const { id("search_path") });
+        let hidden = parts.len() == 1 && path.contains("pg_catalog") && self.find(pid, parts).is_some();
+        (!hidden).then_some(view)
+    }
+
+    /// The oid of the relation, or the system catalog, that these name parts mean.
+    pub fn named(&self, pid: i32, parts: &[String]) -> Option<u32> {
+        match self.catalog(pid, parts) {
+            Some(view) => Some(view.oid),
+            None => self.find(pid, parts).map(|relation| relation.oid),
         }
     }
 
@@ -211,7 +229,7 @@ impl State {
     pub fn regclass(&self, pid: i32, oid: u32) -> Option<String> {
         let relation = match self.relation(pid, oid) {
             Some(relation) => relation,
-            None => return super::views::name_of(oid).map(str::to_owned),
+            None => return views::name_of(oid).map(str::to_owned),
         };
         let quoted = names::quote_ident(&relation.name);
         let found = self.find(pid, std::slice::from_ref(&relation.name));

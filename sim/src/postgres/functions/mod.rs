@@ -12,7 +12,6 @@ pub mod time;
 
 use leftover_core::clock::Instant;
 
-use super::sql::error::PgError;
 use super::sql::host::Interrupt;
 use super::sql::value::Value;
 use super::state::State;
@@ -45,7 +44,8 @@ impl Pending {
     }
 }
 
-type Function = fn(&mut Call<'_>) -> Answer;
+/// What answers a call.
+pub type Function = fn(&mut Call<'_>) -> Answer;
 
 /// One call of a function.
 pub struct Call<'a> {
@@ -81,9 +81,8 @@ impl Call<'_> {
             Value::Text(text) => match text.parse::<u32>() {
                 Ok(oid) => Some(oid),
                 Err(_) => {
-                    let parts = super::sql::names::parse_qualified(text)?;
-                    let found = self.state.find(self.pid, &parts).map(|relation| relation.oid);
-                    found.or_else(|| super::catalog::views::oid_of(&parts))
+                    let parts = super::sql::names::parse_qualified(text).ok()?;
+                    self.state.named(self.pid, &parts)
                 }
             },
             value => value.as_int().map(|int| int as u32),
@@ -190,42 +189,10 @@ const CHANGING: &[(&str, Function)] = &[
     ("txid_current", session::txid_current),
 ];
 
-fn find(name: &str) -> Option<(Function, bool)> {
+/// The function of this name, and whether it changes nothing and never waits.
+pub fn find(name: &str) -> Option<(Function, bool)> {
     let of = |table: &[(&str, Function)]| table.iter().find(|(known, _)| *known == name).map(|(_, f)| *f);
     of(PURE)
         .map(|f| (f, true))
         .or_else(|| of(CHANGING).map(|f| (f, false)))
-}
-
-/// Whether there is such a function here.
-pub fn known(name: &str) -> bool {
-    find(name).is_some()
-}
-
-/// Whether the function changes nothing and never waits.
-pub fn is_pure(name: &str) -> bool {
-    find(name).is_some_and(|(_, pure)| pure)
-}
-
-/// Calls a function.
-///
-/// # Errors
-/// Its error, or its wait.
-pub fn call(
-    state: &mut State,
-    pid: i32,
-    name: &str,
-    arguments: &[Value],
-    pending: &mut Option<Pending>,
-) -> Answer {
-    let Some((function, _)) = find(name) else {
-        return Err(PgError::undefined_function(name).into());
-    };
-    function(&mut Call {
-        state,
-        pid,
-        name,
-        arguments,
-        pending,
-    })
 }

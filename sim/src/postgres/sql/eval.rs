@@ -189,7 +189,7 @@ impl<H: Host> Exec<'_, H> {
         let values = self.all(args, frame)?;
         if name == "to_regclass" {
             let text = values.first().and_then(Value::as_str).unwrap_or_default();
-            return Ok(match self.host.relation_oid(text) {
+            return Ok(match self.host.relation_oid(&names::parse_qualified(text)?) {
                 Some(oid) => self.regclass(oid),
                 None => Value::Null,
             });
@@ -221,13 +221,10 @@ impl<H: Host> Exec<'_, H> {
                 if let Ok(oid) = text.parse::<u32>() {
                     return Ok(self.regclass(oid));
                 }
-                match self.host.relation_oid(text) {
+                let parts = names::parse_qualified(text)?;
+                match self.host.relation_oid(&parts) {
                     Some(oid) => Ok(self.regclass(oid)),
-                    None => {
-                        let name = names::parse_qualified(text)
-                            .map_or_else(|| text.to_string(), |parts| parts.join("."));
-                        Err(PgError::undefined_table(&name).into())
-                    }
+                    None => Err(PgError::undefined_table(&parts.join(".")).into()),
                 }
             }
             (Type::Regclass, Value::Int(oid)) => Ok(self.regclass(*oid as u32)),

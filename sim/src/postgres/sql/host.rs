@@ -80,8 +80,8 @@ pub trait Host {
     /// their arguments alone (`upper`, `coalesce`, `quote_ident`) are the executor's own.
     fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Result<Value, Interrupt<Self::Wait>>>;
 
-    /// Resolves a relation name to its oid (`'t'::regclass`, `to_regclass`), or `None`.
-    fn relation_oid(&mut self, name: &str) -> Option<u32>;
+    /// Resolves a relation's name, in parts, to its oid (`'t'::regclass`, `to_regclass`), or `None`.
+    fn relation_oid(&mut self, name: &[String]) -> Option<u32>;
 
     /// The name of a relation as `regclass` prints it (qualified when not on the search path), or `None`.
     fn relation_name(&mut self, oid: u32) -> Option<String>;

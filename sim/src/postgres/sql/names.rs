@@ -1,19 +1,9 @@
 //! Identifiers as Postgres folds and quotes them.
 
 use sqlparser::ast::{Ident, ObjectName};
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::error::PgError;
 use super::text::first_bytes;
-
-/// What is not quoted, in lower case. Nearly all names are ASCII, which is less work.
-pub(crate) fn downcase(name: &str) -> String {
-    if name.is_ascii() {
-        name.to_ascii_lowercase()
-    } else {
-        name.to_lowercase()
-    }
-}
 
 /// An identifier folded to lower case unless quoted, and cut to 63 bytes.
 #[must_use]
@@ -22,11 +12,18 @@ pub fn fold(ident: &Ident) -> String {
         Some(_) => ident.value.clone(),
         None => downcase(&ident.value),
     };
-    if name.len() > 63 {
-        first_bytes(&name, 63).to_owned()
-    } else {
-        name
-    }
+    cut(name)
+}
+
+/// What is not quoted, in lower case: ASCII alone, since the encoding is UTF-8 (`downcase_identifier`).
+pub(crate) fn downcase(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+/// The 63 bytes that Postgres keeps of a name.
+fn cut(mut name: String) -> String {
+    name.truncate(first_bytes(&name, 63).len());
+    name
 }
 
 /// The parts of a qualified name, folded.
@@ -75,26 +72,54 @@ pub fn quote_literal(text: &str) -> String {
     }
 }
 
-/// Reads a name as text (`'public."T"'`) into its parts, folded; `None` when it is no name.
-#[must_use]
-pub fn parse_qualified(text: &str) -> Option<Vec<String>> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text.trim())
-        .tokenize()
-        .ok()?;
+/// Reads a name as text (`'public."T"'`) into its parts, folded. As `SplitIdentifierString`, which is laxer than
+/// SQL: what is not quoted ends at a dot or a space alone.
+///
+/// # Errors
+/// `42602` when it is no name.
+pub fn parse_qualified(text: &str) -> Result<Vec<String>, PgError> {
+    split_qualified(text).ok_or_else(|| PgError::new("42602", "invalid name syntax"))
+}
+
+fn split_qualified(text: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
-    for (index, token) in tokens.iter().enumerate() {
-        match token {
-            Token::Word(word) if index % 2 == 0 => {
-                parts.push(fold(&Ident {
-                    quote_style: word.quote_style,
-                    ..Ident::new(&word.value)
-                }));
+    let mut rest = text.trim_ascii_start();
+    loop {
+        let (part, after) = match rest.strip_prefix('"') {
+            Some(quoted) => unquote(quoted)?,
+            None => {
+                let end = rest.find(|c: char| c == '.' || c.is_ascii_whitespace());
+                let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
+                if word.is_empty() {
+                    return None;
+                }
+                (downcase(word), after)
             }
-            Token::Period if index % 2 == 1 => {}
-            _ => return None,
+        };
+        parts.push(cut(part));
+        let after = after.trim_ascii_start();
+        if after.is_empty() {
+            return Some(parts);
+        }
+        rest = after.strip_prefix('.')?.trim_ascii_start();
+    }
+}
+
+/// What is quoted, and what follows the closing quote: the text begins behind the opening one.
+fn unquote(text: &str) -> Option<(String, &str)> {
+    let mut name = String::new();
+    let mut rest = text;
+    loop {
+        let (before, after) = rest.split_once('"')?;
+        name.push_str(before);
+        match after.strip_prefix('"') {
+            Some(more) => {
+                name.push('"');
+                rest = more;
+            }
+            None => return Some((name, after)),
         }
     }
-    (!tokens.is_empty() && tokens.len() % 2 == 1).then_some(parts)
 }
 
 /// The keywords of Postgres 15 that are not unreserved, which `quote_ident` quotes.

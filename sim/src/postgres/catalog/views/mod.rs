@@ -16,7 +16,9 @@ use crate::postgres::sql::host::{Column, Scan, ScanRow};
 use crate::postgres::sql::value::{Type, Value};
 use crate::postgres::state::State;
 
-use build::{Table, View};
+use build::Table;
+
+pub use build::View;
 
 pub use types::collation_oid;
 
@@ -174,7 +176,8 @@ const VIEWS: &[View] = &[
     },
 ];
 
-fn lookup(parts: &[String]) -> Option<&'static View> {
+/// The system catalog or view of this name, with `pg_catalog` or without.
+pub fn lookup(parts: &[String]) -> Option<&'static View> {
     let name = match parts {
         [name] => name,
         [.., schema, name] if schema == "pg_catalog" => name,
@@ -183,9 +186,8 @@ fn lookup(parts: &[String]) -> Option<&'static View> {
     VIEWS.iter().find(|view| view.name == name)
 }
 
-/// The view of this name, as it is now.
-pub fn scan(state: &mut State, pid: i32, parts: &[String]) -> Option<Scan> {
-    let view = lookup(parts)?;
+/// A view as it is now.
+pub fn scan(view: &View, state: &State, pid: i32) -> Scan {
     let mut table = Table {
         columns: COLUMNS.with_borrow(|known| known.get(&view.oid).cloned()),
         rows: Vec::new(),
@@ -196,22 +198,17 @@ pub fn scan(state: &mut State, pid: i32, parts: &[String]) -> Option<Scan> {
     if !known {
         COLUMNS.with_borrow_mut(|known| known.insert(view.oid, Rc::clone(&columns)));
     }
-    Some(Scan {
+    Scan {
         columns,
         rows: table.rows,
         oid: view.oid,
-    })
+    }
 }
 
 thread_local! {
     /// The columns of the views that have been read, by oid. A view's columns are constants of this code, so
     /// what was made once is right for every server.
     static COLUMNS: RefCell<BTreeMap<u32, Rc<[Column]>>> = const { RefCell::new(BTreeMap::new()) };
-}
-
-/// The oid of a system catalog or view.
-pub fn oid_of(parts: &[String]) -> Option<u32> {
-    lookup(parts).map(|view| view.oid)
 }
 
 /// The name of a system catalog or view.
