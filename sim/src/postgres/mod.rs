@@ -27,6 +27,7 @@ pub mod options;
 pub mod process;
 mod process_io;
 pub mod protocol;
+mod remembered;
 pub mod roles;
 pub mod server;
 pub mod session;

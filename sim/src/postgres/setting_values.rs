@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::remembered::Remembered;
 use super::setting_definitions::{Context, DEFINITIONS, Definition, Id, Kind, find};
 use super::sql::error::PgError;
 
@@ -87,29 +88,27 @@ pub fn parse(definition: &Definition, text: &str) -> Result<String, PgError> {
     }
 }
 
-/// How many values of one setting a thread remembers; then it forgets all of them.
+/// How many values of one setting a thread remembers.
 const KNOWN_VALUES: usize = 32;
 
 /// By setting, texts and the values at rest that they mean.
-type Known = [Vec<(Box<str>, Rc<str>)>; DEFINITIONS.len()];
+type Known = [Remembered<Box<str>, Rc<str>>; DEFINITIONS.len()];
 
 thread_local! {
     /// Sessions say the same in every run.
-    static KNOWN: RefCell<Known> = const { RefCell::new([const { Vec::new() }; DEFINITIONS.len()]) };
+    static KNOWN: RefCell<Known> =
+        const { RefCell::new([const { Remembered::new(KNOWN_VALUES) }; DEFINITIONS.len()]) };
 }
 
 /// As [`parse`], and shared by all sessions of a thread that say the same.
 pub(super) fn shared(id: Id, text: &str) -> Result<Rc<str>, PgError> {
     KNOWN.with_borrow_mut(|known| {
         let known = &mut known[id.number()];
-        if let Some((_, value)) = known.iter().find(|(known, _)| **known == *text) {
-            return Ok(Rc::clone(value));
+        if let Some(value) = known.get(text) {
+            return Ok(value);
         }
         let value: Rc<str> = parse(id.definition(), text)?.into();
-        if known.len() >= KNOWN_VALUES {
-            known.clear();
-        }
-        known.push((text.into(), Rc::clone(&value)));
+        known.keep(text.into(), Rc::clone(&value));
         Ok(value)
     })
 }

@@ -50,6 +50,39 @@ fn a_transaction_that_is_rolled_back_leaves_neither_rows_nor_tables() {
 }
 
 #[test]
+fn an_insert_that_comes_again_goes_by_the_table_as_it_is_now() {
+    Pg::run(1, |pg| async move {
+        let mut client = pg.connect().await;
+        let (insert, look) = (
+            "insert into t values (1, '2') returning *",
+            "select coalesce(nullif(b, '2'), a::text) || pg_typeof(b) from t",
+        );
+        client.rows("create table t (a int, b text)").await;
+        client.rows(insert).await;
+        client.rows(insert).await;
+        client
+            .rows("truncate t; alter table t alter b type varchar(1)")
+            .await;
+        client.rows(insert).await;
+        assert_eq!(client.value(look).await, "1character varying");
+        client
+            .rows("drop table t; create table t (b text, a int default 7)")
+            .await;
+        client.rows(insert).await;
+        assert_eq!(client.value(look).await, "1text");
+        client.rows("drop table t; create table t (b int)").await;
+        client.fails(insert, "42601").await;
+        client.rows("drop table t").await;
+        client.fails(insert, "42P01").await;
+        client
+            .rows("create schema s; create table s.t (b text, a int); set search_path = s")
+            .await;
+        client.rows(insert).await;
+        assert_eq!(client.value("select count(*) from s.t").await, "1");
+    });
+}
+
+#[test]
 fn rows_that_break_a_constraint_are_refused() {
     Pg::run(2, |pg| async move {
         let mut client = pg.connect().await;

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::BytesMut;
 
 use super::cursor::Cursor;
 use super::error::ProtocolError;
+use crate::postgres::remembered::Remembered;
 
 /// The longest startup packet (`MAX_STARTUP_PACKET_LENGTH`), in bytes.
 const LIMIT: usize = 10_000;
@@ -16,12 +16,13 @@ const CANCEL: u32 = 80_877_102;
 const SSL: u32 = 80_877_103;
 const GSS: u32 = 80_877_104;
 
-/// How many startup packets a thread remembers; then it forgets all of them.
+/// How many startup packets a thread remembers.
 const KNOWN_PACKETS: usize = 512;
 
 thread_local! {
     /// Sessions open with the same packets in every run.
-    static KNOWN: RefCell<BTreeMap<Box<[u8]>, Rc<SessionStartup>>> = const { RefCell::new(BTreeMap::new()) };
+    static KNOWN: RefCell<Remembered<Box<[u8]>, Rc<SessionStartup>>> =
+        const { RefCell::new(Remembered::new(KNOWN_PACKETS)) };
 }
 
 /// What a connection is opened for.
@@ -133,7 +134,7 @@ pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Packet>, ProtocolErr
             if major != 3 {
                 return Err(ProtocolError::Version { major, minor });
             }
-            let session = match KNOWN.with_borrow(|known| known.get(&*packet).cloned()) {
+            let session = match KNOWN.with_borrow(|known| known.get(&*packet)) {
                 Some(known) => known,
                 None => remember(&packet, session(body, minor)?),
             };
@@ -144,12 +145,7 @@ pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Packet>, ProtocolErr
 
 fn remember(packet: &[u8], session: SessionStartup) -> Rc<SessionStartup> {
     let session = Rc::new(session);
-    KNOWN.with_borrow_mut(|known| {
-        if known.len() >= KNOWN_PACKETS {
-            known.clear();
-        }
-        known.insert(packet.into(), Rc::clone(&session));
-    });
+    KNOWN.with_borrow_mut(|known| known.keep(packet.into(), Rc::clone(&session)));
     session
 }
 

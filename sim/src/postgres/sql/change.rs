@@ -9,14 +9,14 @@ use sqlparser::ast::{
 
 use super::assign::{Sets, apply_sets, bind_sets};
 use super::bind::{Binder, Bound, Scope};
-use super::dml::returning;
+use super::dml::{Returning, bind_returning, returning};
 use super::error::PgError;
 use super::eval::{Exec, Row, shared};
 use super::execute::Rows;
 use super::filler::Filler;
 use super::host::{Column, Host, ScanRow};
 use super::names;
-use super::plan::{Item, Join, JoinKind, Node, Source};
+use super::plan::{Join, JoinKind, Node, Source};
 use super::plans::Slot;
 use super::value::{Type, Value};
 
@@ -27,12 +27,12 @@ pub(crate) struct Change {
     joins: Vec<Join>,
     filter: Option<Node>,
     sets: Sets,
-    returning: Option<(Vec<Column>, Vec<Item>)>,
+    returning: Option<Returning>,
 }
 
 impl Change {
     pub(crate) fn returning_columns(self) -> Option<Vec<Column>> {
-        self.returning.map(|(columns, _)| columns)
+        self.returning.map(|(columns, _)| columns.to_vec())
     }
 }
 
@@ -121,7 +121,7 @@ fn bind_change<H: Host>(
         .transpose()?;
     let columns = Rc::clone(&scan.columns);
     let sets = bind_sets(binder, assignments, &columns, &names::last(name))?;
-    let returning = items.map(|items| binder.items(items)).transpose()?;
+    let returning = items.map(|items| bind_returning(binder, items)).transpose()?;
     binder.scopes.pop();
     Ok(Change {
         name: name.clone(),
@@ -169,7 +169,7 @@ pub(crate) fn update<H: Host>(
     if !updates.is_empty() {
         host.update(&change.name, updates)?;
     }
-    returning(host, parameters, change.returning, &stored, tag)
+    returning(host, parameters, change.returning.as_ref(), &stored, tag)
 }
 
 /// Runs a DELETE.
@@ -190,5 +190,5 @@ pub(crate) fn delete<H: Host>(
     if !ctids.is_empty() {
         host.delete(&change.name, ctids)?;
     }
-    returning(host, parameters, change.returning, &rows, tag)
+    returning(host, parameters, change.returning.as_ref(), &rows, tag)
 }

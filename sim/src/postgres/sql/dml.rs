@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use sqlparser::ast::{self, Expr, ObjectName, OnConflictAction, OnInsert, SetExpr, TableObject};
+use sqlparser::ast::{self, Expr, ObjectName, OnConflictAction, OnInsert, SelectItem, SetExpr, TableObject};
 
 use super::assign::{Sets, apply_sets, assignable, bind_sets, is_default};
 use super::bind::{Binder, Bound, Scope, Visible, plain};
@@ -10,14 +10,19 @@ use super::error::PgError;
 use super::eval::{Exec, Frame, Row, shared};
 use super::execute::{Rows, places};
 use super::filler::{Filler, store};
-use super::host::{Column, Host, InsertOutcome, OnConflict, ScanRow};
+use super::host::{Column, Host, InsertOutcome, OnConflict, Scan, ScanRow};
 use super::names;
 use super::plan::{Body, Item, Node, Plan};
 use super::value::{Type, Value};
 
+/// What RETURNING gives: its columns, and what each is.
+pub(crate) type Returning = (Rc<[Column]>, Vec<Item>);
+
 /// A bound INSERT.
+#[derive(Debug)]
 pub(crate) struct Insert {
-    name: ObjectName,
+    pub(crate) name: ObjectName,
+    oid: u32,
     columns: Rc<[Column]>,
     targets: Vec<usize>,
     /// `None` for DEFAULT VALUES.
@@ -26,7 +31,14 @@ pub(crate) struct Insert {
     default_cells: Vec<(usize, usize)>,
     /// `None` without ON CONFLICT; inside, `None` for DO NOTHING.
     on_conflict: Option<Option<(Sets, Option<Node>)>>,
-    pub(crate) returning: Option<(Vec<Column>, Vec<Item>)>,
+    pub(crate) returning: Option<Returning>,
+}
+
+impl Insert {
+    /// Whether it was bound to this table as it is now.
+    pub(crate) fn is_into(&self, target: &Scan) -> bool {
+        self.oid == target.oid && self.columns == target.columns
+    }
 }
 
 #[expect(
@@ -109,13 +121,14 @@ pub(crate) fn bind_insert<H: Host>(binder: &mut Binder<'_, H>, insert: &ast::Ins
                 sources: vec![table(alias)],
                 ..Scope::default()
             });
-            let bound = binder.items(items);
+            let bound = bind_returning(binder, items);
             binder.scopes.pop();
             Some(bound?)
         }
     };
     Ok(Insert {
         name: name.clone(),
+        oid: scan.oid,
         columns,
         targets,
         source,
@@ -165,13 +178,7 @@ fn values_for<H: Host>(
 }
 
 /// Runs an INSERT.
-pub(crate) fn insert<H: Host>(
-    host: &mut H,
-    insert: &ast::Insert,
-    parameters: &[Value],
-    declared: &[Option<Type>],
-) -> Bound<Rows, H> {
-    let bound = bind_insert(&mut Binder::new(host, declared), insert)?;
+pub(crate) fn insert<H: Host>(host: &mut H, bound: &Insert, parameters: &[Value]) -> Bound<Rows, H> {
     let given = match &bound.source {
         Some(plan) => Exec { host, parameters }.plan(plan, None)?,
         None => vec![Vec::new()],
@@ -239,14 +246,23 @@ pub(crate) fn insert<H: Host>(
         host.update(&bound.name, updates)?;
     }
     let tag = format!("INSERT 0 {}", stored.len());
-    returning(host, parameters, bound.returning, &stored, tag)
+    returning(host, parameters, bound.returning.as_ref(), &stored, tag)
+}
+
+/// Binds what stands behind RETURNING.
+pub(crate) fn bind_returning<H: Host>(
+    binder: &mut Binder<'_, H>,
+    items: &[SelectItem],
+) -> Bound<Returning, H> {
+    let (columns, items) = binder.items(items)?;
+    Ok((columns.into(), items))
 }
 
 /// The rows of RETURNING.
 pub(crate) fn returning<H: Host>(
     host: &mut H,
     parameters: &[Value],
-    items: Option<(Vec<Column>, Vec<Item>)>,
+    items: Option<&Returning>,
     stored: &[Row],
     tag: String,
 ) -> Bound<Rows, H> {
@@ -265,14 +281,14 @@ pub(crate) fn returning<H: Host>(
             outer: None,
         };
         let mut values = Vec::new();
-        for item in &items {
+        for item in items {
             let (Item::Value(node) | Item::Set(node)) = item;
             values.push(exec.eval(node, &frame)?);
         }
         rows.push(values);
     }
     Ok(Rows {
-        columns: columns.into(),
+        columns: Rc::clone(columns),
         rows,
         tag,
     })

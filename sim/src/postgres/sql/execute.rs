@@ -59,7 +59,10 @@ pub fn execute_typed<H: Host>(
             let tag = format!("SELECT {}", rows.len());
             Ok(Rows { columns, rows, tag })
         }
-        Command::Insert(insert) => super::dml::insert(host, insert, parameters, declared),
+        Command::Insert(insert) => {
+            let insert = plans::prepare_insert(host, &statement.text, insert, declared)?;
+            super::dml::insert(host, &insert, parameters)
+        }
         Command::Update(update) => super::change::update(host, update, parameters, declared),
         Command::Delete(delete) => super::change::delete(host, delete, parameters, declared),
         _ => Err(PgError::unsupported(&statement.text).into()),
@@ -98,7 +101,7 @@ pub fn describe<H: Host>(
         Command::Query(query) => Some(binder.query(query)?.columns),
         Command::Insert(insert) => super::dml::bind_insert(&mut binder, insert)?
             .returning
-            .map(|(columns, _)| columns),
+            .map(|(columns, _)| columns.to_vec()),
         Command::Update(update) => super::change::bind_update(&mut binder, update)?.returning_columns(),
         Command::Delete(delete) => super::change::bind_delete(&mut binder, delete)?.returning_columns(),
         _ => None,

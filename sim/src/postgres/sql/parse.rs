@@ -1,7 +1,6 @@
 //! From text to commands, with a cache: the same texts come again in every run.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sqlparser::ast::{SchemaName, Statement};
@@ -13,16 +12,17 @@ use super::command::{Command, Parsed};
 use super::error::PgError;
 use super::names;
 use super::words::Words;
+use crate::postgres::remembered::Remembered;
 
-/// How many texts a thread remembers; then it forgets all of them.
+/// How many texts a thread remembers.
 const CACHED_TEXTS: usize = 2048;
 /// Longer texts are not remembered.
 const CACHED_LENGTH: usize = 16 * 1024;
 
-type Cache = BTreeMap<Box<str>, Result<Rc<[Parsed]>, PgError>>;
+type Cache = Remembered<Box<str>, Result<Rc<[Parsed]>, PgError>>;
 
 thread_local! {
-    static CACHE: RefCell<Cache> = const { RefCell::new(BTreeMap::new()) };
+    static CACHE: RefCell<Cache> = const { RefCell::new(Remembered::new(CACHED_TEXTS)) };
 }
 
 /// Parses the statements of a simple query; none for an empty one.
@@ -30,17 +30,12 @@ thread_local! {
 /// # Errors
 /// `42601` for a syntax error anywhere, `0A000` for a statement of Postgres that the parser does not know.
 pub fn parse(sql: &str) -> Result<Rc<[Parsed]>, PgError> {
-    if let Some(known) = CACHE.with_borrow(|cache| cache.get(sql).cloned()) {
+    if let Some(known) = CACHE.with_borrow(|cache| cache.get(sql)) {
         return known;
     }
     let parsed = parse_text(sql);
     if sql.len() <= CACHED_LENGTH {
-        CACHE.with_borrow_mut(|cache| {
-            if cache.len() >= CACHED_TEXTS {
-                cache.clear();
-            }
-            cache.insert(sql.into(), parsed.clone());
-        });
+        CACHE.with_borrow_mut(|cache| cache.keep(sql.into(), parsed.clone()));
     }
     parsed
 }

@@ -6,17 +6,18 @@
 //! would make again.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use sqlparser::ast::{ObjectName, Query};
+use sqlparser::ast::{self, ObjectName, Query};
 
 use super::bind::{Binder, Bound};
+use super::dml::{Insert, bind_insert};
 use super::host::{Column, Host, Scan, ScanRow};
 use super::plan::{Cte, Plan};
 use super::value::Type;
+use crate::postgres::remembered::Remembered;
 
-/// How many texts a thread remembers plans of; then it forgets all of them.
+/// How many texts a thread remembers plans of.
 const KEPT_TEXTS: usize = 2048;
 /// How many plans of one text are remembered: relations differ from server to server and from time to time.
 const KEPT_PLANS: usize = 8;
@@ -90,8 +91,26 @@ impl Prepared {
     }
 }
 
+/// An INSERT of VALUES that read nothing, bound.
+#[derive(Debug)]
+struct PreparedInsert {
+    insert: Rc<Insert>,
+    declared: Vec<Option<Type>>,
+}
+
+/// By text, the plans of it.
+type Plans<T> = RefCell<Remembered<Rc<str>, Rc<[Rc<T>]>>>;
+
 thread_local! {
-    static PLANS: RefCell<BTreeMap<Rc<str>, Vec<Rc<Prepared>>>> = const { RefCell::new(BTreeMap::new()) };
+    static QUERIES: Plans<Prepared> = const { RefCell::new(Remembered::new(KEPT_TEXTS)) };
+    static INSERTS: Plans<PreparedInsert> = const { RefCell::new(Remembered::new(KEPT_TEXTS)) };
+}
+
+/// Keeps one more plan of a text, of which these are known.
+fn keep<T>(plans: &Plans<T>, text: &Rc<str>, known: Option<Rc<[Rc<T>]>>, plan: Rc<T>) {
+    let known = known.filter(|known| known.len() < KEPT_PLANS);
+    let all = known.iter().flat_map(|known| known.iter().cloned()).chain([plan]);
+    plans.borrow_mut().keep(Rc::clone(text), all.collect());
 }
 
 /// The plan of a query that is, or is part of, the statement of this text, with the rows that it reads.
@@ -101,14 +120,15 @@ pub(crate) fn prepare<H: Host>(
     query: &Query,
     declared: &[Option<Type>],
 ) -> Bound<Rc<Prepared>, H> {
-    let known = PLANS.with_borrow(|plans| plans.get(text).cloned());
+    let known = QUERIES.with_borrow(|plans| plans.get(text));
     if let Some(first) = known.as_ref().and_then(|plans| plans.first()) {
         // In the order of binding, so that locks are waited for in the same order.
         let mut scans = Vec::with_capacity(first.reads.len());
         for read in &first.reads {
             scans.push(host.scan(&read.name, read.only, false)?);
         }
-        let fitting = known.iter().flatten().find(|plan| plan.fits(declared, &scans));
+        let mut plans = known.iter().flat_map(|plans| plans.iter());
+        let fitting = plans.find(|plan| plan.fits(declared, &scans));
         if let Some(plan) = fitting {
             for (read, scan) in plan.reads.iter().zip(scans) {
                 read.slot.put(scan.rows);
@@ -125,15 +145,34 @@ pub(crate) fn prepare<H: Host>(
         ctes: std::mem::take(&mut binder.all_ctes),
         plan,
     });
-    PLANS.with_borrow_mut(|plans| {
-        if plans.len() >= KEPT_TEXTS {
-            plans.clear();
-        }
-        let of_text = plans.entry(Rc::clone(text)).or_default();
-        if of_text.len() >= KEPT_PLANS {
-            of_text.clear();
-        }
-        of_text.push(Rc::clone(&prepared));
-    });
+    QUERIES.with(|plans| keep(plans, text, known, Rc::clone(&prepared)));
     Ok(prepared)
+}
+
+/// The INSERT that is the statement of this text, bound.
+pub(crate) fn prepare_insert<H: Host>(
+    host: &mut H,
+    text: &Rc<str>,
+    insert: &ast::Insert,
+    declared: &[Option<Type>],
+) -> Bound<Rc<Insert>, H> {
+    let known = INSERTS.with_borrow(|plans| plans.get(text));
+    if let Some(first) = known.as_ref().and_then(|plans| plans.first()) {
+        let target = host.target(&first.insert.name)?;
+        let mut plans = known.iter().flat_map(|plans| plans.iter());
+        let fitting = plans.find(|plan| plan.declared == declared && plan.insert.is_into(&target));
+        if let Some(plan) = fitting {
+            return Ok(Rc::clone(&plan.insert));
+        }
+    }
+    let mut binder = Binder::new(host, declared);
+    let insert = Rc::new(bind_insert(&mut binder, insert)?);
+    if binder.reads.is_empty() && binder.all_ctes.is_empty() {
+        let plan = Rc::new(PreparedInsert {
+            insert: Rc::clone(&insert),
+            declared: declared.to_vec(),
+        });
+        INSERTS.with(|plans| keep(plans, text, known, plan));
+    }
+    Ok(insert)
 }
