@@ -124,6 +124,7 @@ SELECT pg_typeof(1), pg_typeof(1.5), pg_typeof('a'::text), pg_typeof(ARRAY[1]), 
 SELECT 't'::regclass, 't'::regclass::text, 'nowhere'::regclass /* fails */;
 SELECT 't'::regclass, 't'::regclass::text, to_regclass('nowhere') IS NULL;
 SELECT to_regclass(' "t" '), to_regclass('public . T'), to_regclass('"T"'), to_regclass('1t'), to_regclass('""'), to_regclass('a-b');
+SELECT to_regclass(NULL) IS NULL, to_regclass('1259') IS NULL;
 SELECT to_regclass('t u') /* fails */;
 SELECT to_regclass('') /* fails */;
 SELECT to_regclass('public.') /* fails */;

@@ -227,19 +227,15 @@ impl State {
 
     /// The name as `regclass` prints it: qualified when the search path does not find it.
     pub fn regclass(&self, pid: i32, oid: u32) -> Option<String> {
-        let relation = match self.relation(pid, oid) {
-            Some(relation) => relation,
-            None => return views::name_of(oid).map(str::to_owned),
+        let (schema, name) = match self.relation(pid, oid) {
+            Some(relation) => (self.schema_name(pid, relation.schema), relation.name.clone()),
+            None => ("pg_catalog".to_owned(), views::name_of(oid)?.to_owned()),
         };
-        let quoted = names::quote_ident(&relation.name);
-        let found = self.find(pid, std::slice::from_ref(&relation.name));
-        if found.is_some_and(|found| found.oid == oid) {
+        let quoted = names::quote_ident(&name);
+        if self.named(pid, &[name]) == Some(oid) {
             return Some(quoted);
         }
-        Some(format!(
-            "{}.{quoted}",
-            names::quote_ident(&self.schema_name(pid, relation.schema))
-        ))
+        Some(format!("{}.{quoted}", names::quote_ident(&schema)))
     }
 
     /// The name of a schema.

@@ -188,7 +188,9 @@ impl<H: Host> Exec<'_, H> {
     fn host_call(&mut self, name: &str, args: &[Node], types: &[Type], frame: &Frame<'_>) -> Bound<Value, H> {
         let values = self.all(args, frame)?;
         if name == "to_regclass" {
-            let text = values.first().and_then(Value::as_str).unwrap_or_default();
+            let Some(text) = values.first().and_then(Value::as_str) else {
+                return Ok(Value::Null);
+            };
             return Ok(match self.host.relation_oid(&names::parse_qualified(text)?) {
                 Some(oid) => self.regclass(oid),
                 None => Value::Null,
