@@ -1,4 +1,4 @@
-//! Startup and authentication of a connection that tokio-postgres does not know.
+//! Startup and authentication.
 //!
 //! trust, cleartext, MD5 and SCRAM-SHA-256. Without TLS there is no channel binding.
 
@@ -21,7 +21,7 @@ pub(crate) async fn log_in(
     messages: &mut Messages,
     parameters: &Parameters,
 ) -> Result<BackendKey, ConnectionError> {
-    frontend::startup_message(parameters.walsender(), &mut messages.outbound).map_err(encode)?;
+    messages.put(|out| frontend::startup_message(parameters.pairs(), out))?;
     messages.send().await;
     authenticate(messages, parameters).await?;
     let mut backend = None;
@@ -82,14 +82,13 @@ async fn scram(
         return Err(misuse("the server offers no SASL mechanism that is supported"));
     }
     let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
-    frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), &mut messages.outbound)
-        .map_err(encode)?;
+    messages.put(|out| frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), out))?;
     messages.send().await;
     match reply(messages).await? {
         Message::AuthenticationSaslContinue(body) => scram.update(body.data()).map_err(protocol)?,
         _ => return Err(unexpected("during authentication")),
     }
-    frontend::sasl_response(scram.message(), &mut messages.outbound).map_err(encode)?;
+    messages.put(|out| frontend::sasl_response(scram.message(), out))?;
     messages.send().await;
     match reply(messages).await? {
         Message::AuthenticationSaslFinal(body) => scram.finish(body.data()).map_err(protocol),
@@ -98,7 +97,7 @@ async fn scram(
 }
 
 async fn send_password(messages: &mut Messages, password: &[u8]) -> Result<(), ConnectionError> {
-    frontend::password_message(password, &mut messages.outbound).map_err(encode)?;
+    messages.put(|out| frontend::password_message(password, out))?;
     messages.send().await;
     Ok(())
 }
@@ -120,9 +119,4 @@ async fn reply(messages: &mut Messages) -> Result<Message, ConnectionError> {
 
 fn protocol(problem: io::Error) -> ConnectionError {
     ConnectionError::Protocol(problem.to_string())
-}
-
-/// A text that cannot be put into a message: it holds a zero byte.
-pub(crate) fn encode(problem: io::Error) -> ConnectionError {
-    ConnectionError::Protocol(format!("cannot be sent: {problem}"))
 }

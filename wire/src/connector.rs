@@ -61,8 +61,8 @@ impl Connector {
         self.dial.dial().await.map_err(|error| unreachable(&error))
     }
 
-    fn parameters(&self, startup: &Startup) -> Parameters {
-        Parameters::new(&self.login, startup, self.options.as_deref())
+    fn parameters(&self, startup: &Startup, replication: bool) -> Parameters {
+        Parameters::new(&self.login, startup, self.options.as_deref(), replication)
     }
 }
 
@@ -72,12 +72,12 @@ impl leftover_core::connection::Connector for Connector {
 
     async fn session(&self, startup: &Startup) -> Result<Session, ConnectionError> {
         let stream = self.open().await?;
-        Session::start(stream, &self.parameters(startup)).await
+        Session::start(stream, &self.parameters(startup, false)).await
     }
 
     async fn walsender(&self, startup: &Startup) -> Result<Walsender, ConnectionError> {
         let stream = self.open().await?;
-        Walsender::start(stream, &self.parameters(startup)).await
+        Walsender::start(stream, &self.parameters(startup, true)).await
     }
 
     async fn cancel(&self, target: BackendKey) -> Result<(), ConnectionError> {

@@ -9,7 +9,6 @@ use leftover_core::error::ConnectionError;
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
-use crate::auth;
 use crate::copy::Copy;
 use crate::error::misuse;
 use crate::session::Session;
@@ -58,7 +57,10 @@ impl Session {
         if !rest.is_empty() {
             self.write_copy_data(&rest)?;
         }
-        frontend::copy_done(&mut self.messages.outbound);
+        self.conversation.messages.put(|out| {
+            frontend::copy_done(out);
+            Ok(())
+        })?;
         self.push().await?;
         self.end_copy(None).await
     }
@@ -71,8 +73,9 @@ impl Session {
     }
 
     fn write_copy_data(&mut self, data: &[u8]) -> Result<(), ConnectionError> {
-        let message = frontend::CopyData::new(data).map_err(auth::encode)?;
-        message.write(&mut self.messages.outbound);
-        Ok(())
+        self.conversation.messages.put(|out| {
+            frontend::CopyData::new(data)?.write(out);
+            Ok(())
+        })
     }
 }

@@ -49,7 +49,7 @@ impl Session {
                 let refused = error::from_fields(body.fields())?;
                 self.end_copy(Some(refused)).await.map(|_| None)
             }
-            _ => Err(self.driver.end(unexpected("in the middle of a COPY OUT"))),
+            _ => Err(self.conversation.end(unexpected("in the middle of a COPY OUT"))),
         }
     }
 
@@ -57,7 +57,12 @@ impl Session {
     fn gather_piece(&mut self, first: Bytes) -> Result<Bytes, ConnectionError> {
         let mut piece = Piece::new(first);
         while piece.bytes() < PIECE_BYTES {
-            match self.messages.arrived().map_err(|why| self.lost(why))? {
+            match self
+                .conversation
+                .messages
+                .arrived()
+                .map_err(|why| self.lost(why))?
+            {
                 Some(Message::CopyData(data)) => piece.push(&data.into_bytes()),
                 Some(other) => {
                     self.copy = Copy::Out(CopyOut { next: Some(other) });

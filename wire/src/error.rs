@@ -1,11 +1,9 @@
 //! From what the protocol and the network say to the errors of the connection trait.
 
-use std::error::Error as _;
 use std::io;
 
 use leftover_core::error::{ConnectionError, ServerError};
 use postgres_protocol::message::backend::ErrorFields;
-use tokio_postgres::error::DbError;
 use tokio_postgres::fallible_iterator::FallibleIterator;
 
 /// The network said no before anything was sent.
@@ -28,21 +26,6 @@ pub(crate) const CLOSED: &str = "the server closed the connection";
 /// An operation is not possible in the state the connection is in.
 pub(crate) fn misuse(what: &str) -> ConnectionError {
     ConnectionError::Protocol(what.to_owned())
-}
-
-/// What the server sent, as tokio-postgres parsed it.
-pub(crate) fn server_error(error: &DbError) -> ServerError {
-    ServerError {
-        // The severity that is not translated, which every supported server sends.
-        severity: match error.parsed_severity() {
-            Some(severity) => severity.to_string(),
-            None => error.severity().to_owned(),
-        },
-        code: error.code().code().to_owned(),
-        message: error.message().to_owned(),
-        detail: error.detail().map(str::to_owned),
-        hint: error.hint().map(str::to_owned),
-    }
 }
 
 /// What the server sent, from the fields of an `ErrorResponse` or a `NoticeResponse`.
@@ -73,25 +56,4 @@ pub(crate) fn from_fields(mut fields: ErrorFields<'_>) -> Result<ServerError, Co
 /// Whether a notice speaks of the session's end (57P02: OB-112).
 pub(crate) fn is_of_the_end(notice: &ServerError) -> bool {
     notice.code.starts_with("57P")
-}
-
-/// An error of tokio-postgres that is neither the server's nor a closed connection: the network's, or a reply
-/// that does not belong here.
-pub(crate) fn other(error: &tokio_postgres::Error) -> ConnectionError {
-    let cause = error.source();
-    match cause.and_then(|cause| cause.downcast_ref::<io::Error>()) {
-        // A message that cannot be parsed is reported as one of these too.
-        Some(io)
-            if !matches!(
-                io.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-            ) =>
-        {
-            lost(io.to_string())
-        }
-        _ => ConnectionError::Protocol(match cause {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        }),
-    }
 }

@@ -1,8 +1,8 @@
 //! The connection trait of `leftover-core` over the Postgres protocol, on any byte stream.
 //!
-//! [`Connector`] opens the three kinds of connection that the trait knows: a [`session::Session`] is
-//! tokio-postgres, driven by whoever calls it (nothing is spawned); a [`walsender::Walsender`] is a small client
-//! over `postgres-protocol`; a cancel request is [`cancel`]. It is the only implementation that users run, and
+//! [`Connector`] opens the three kinds of connection that the trait knows: a [`session::Session`] and a
+//! [`walsender::Walsender`], which are one small client over `postgres-protocol` ([`conversation`]) driven by whoever
+//! calls it (nothing is spawned), and a cancel request ([`cancel`]). It is the only implementation that users run, and
 //! the simulator runs it too: it asks for a [`dial::Dial`] and knows nothing of what is behind it.
 //!
 //! It bounds no wait: whoever calls has the clock. It has no TLS, no connection pool and no retries.
@@ -27,18 +27,16 @@
 mod auth;
 mod cancel;
 pub mod connector;
+mod conversation;
 mod copy;
 mod copy_in;
 mod copy_out;
 pub mod dial;
-mod drive;
 mod error;
-mod frames;
 pub mod login;
 mod messages;
 pub mod session;
 mod startup;
-mod stream;
 pub mod tcp;
 pub mod tokio_clock;
 pub mod url;

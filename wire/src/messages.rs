@@ -1,10 +1,14 @@
-//! Messages on a byte stream, for what tokio-postgres does not know: replication connections and COPY in the simple
-//! query protocol.
+//! Messages on a byte stream.
 
-use bytes::BytesMut;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
 use leftover_core::error::{ConnectionError, ServerError};
 use postgres_protocol::message::backend::Message;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::dial::BoxedStream;
 use crate::error;
@@ -19,8 +23,8 @@ const LAST_WORDS_BYTES: usize = 1 << 20;
 pub(crate) struct Messages {
     stream: BoxedStream,
     inbound: BytesMut,
-    /// What is to be sent next: `postgres_protocol::message::frontend` writes here.
-    pub(crate) outbound: BytesMut,
+    /// What is to be sent next.
+    outbound: BytesMut,
     sent: bool,
     /// A failed write is reported when reading ends: until then the server's FATAL may be readable (OB-22).
     write_error: Option<String>,
@@ -40,20 +44,26 @@ impl Messages {
         }
     }
 
-    /// Sends what has been written to [`Messages::outbound`].
+    /// Adds a message to what is sent next, as `postgres_protocol::message::frontend` writes it.
+    ///
+    /// # Errors
+    /// When it cannot be one: its text holds a zero byte, or it is too long.
+    pub(crate) fn put(
+        &mut self,
+        message: impl FnOnce(&mut BytesMut) -> io::Result<()>,
+    ) -> Result<(), ConnectionError> {
+        let before = self.outbound.len();
+        message(&mut self.outbound).map_err(|problem| {
+            // Half a message would be the beginning of the next one.
+            self.outbound.truncate(before);
+            ConnectionError::Protocol(format!("cannot be sent: {problem}"))
+        })
+    }
+
+    /// Sends what has been put.
     pub(crate) async fn send(&mut self) {
-        let outbound = self.outbound.split();
-        if self.write_error.is_some() {
-            return;
-        }
-        let written = match self.stream.write_all(&outbound).await {
-            Ok(()) => self.stream.flush().await,
-            Err(error) => Err(error),
-        };
-        match written {
-            Ok(()) => self.sent = true,
-            Err(error) => self.write_error = Some(error.to_string()),
-        }
+        let mut outbound = self.outbound.split();
+        poll_fn(|cx| self.poll_write(cx, &mut outbound)).await;
     }
 
     /// The next message that is part of an answer: not a notice, nor a changed setting. A FATAL is the end of
@@ -98,24 +108,69 @@ impl Messages {
         }
     }
 
-    /// Takes what has been read and is no whole message of an answer.
-    pub(crate) fn unread(&mut self) -> BytesMut {
-        self.inbound.split()
+    async fn read(&mut self) -> Result<(), ConnectionError> {
+        poll_fn(|cx| self.poll_read(cx)).await
     }
 
-    async fn read(&mut self) -> Result<(), ConnectionError> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
         self.inbound.reserve(READ_BYTES);
-        let why = match self.stream.read_buf(&mut self.inbound).await {
+        let why = match ready!(pin!(self.stream.read_buf(&mut self.inbound)).poll(cx)) {
             Ok(0) => error::CLOSED.to_owned(),
-            Ok(_) => return Ok(()),
+            Ok(_) => return Poll::Ready(Ok(())),
             Err(error) => error.to_string(),
         };
-        Err(match (self.last_words.clone(), self.write_error.take()) {
+        Poll::Ready(Err(match (self.last_words.clone(), self.write_error.take()) {
             (Some(words), _) => error::lost(words),
             (None, Some(reason)) if !self.sent => ConnectionError::Unreachable { reason },
             (None, Some(reason)) => error::lost(reason),
             (None, None) => error::lost(why),
+        }))
+    }
+
+    /// Sends what has been put, and reads while it does: a server that has something to say may read no more before it
+    /// is heard. Gives the message that came meanwhile.
+    pub(crate) async fn send_and_hear(&mut self) -> Result<Option<Message>, ConnectionError> {
+        let mut outbound = self.outbound.split();
+        let mut heard = None;
+        poll_fn(|cx| {
+            // The server reads on once it is heard, and a message must not end midway.
+            while heard.is_none() {
+                heard = self.arrived()?;
+                if heard.is_none() && self.poll_read(cx)?.is_pending() {
+                    break;
+                }
+            }
+            self.poll_write(cx, &mut outbound).map(Ok)
         })
+        .await?;
+        // After a failed write there is only the connection's end to wait for.
+        if heard.is_none() && self.write_error.is_some() {
+            return self.next().await.map(Some);
+        }
+        Ok(heard)
+    }
+
+    /// Writes and flushes. A failed write is no error yet, see [`Messages::write_error`].
+    fn poll_write(&mut self, cx: &mut Context<'_>, outbound: &mut BytesMut) -> Poll<()> {
+        if self.write_error.is_some() {
+            return Poll::Ready(());
+        }
+        let mut stream = Pin::new(&mut self.stream);
+        let written = loop {
+            if outbound.is_empty() {
+                break ready!(stream.poll_flush(cx));
+            }
+            match ready!(stream.as_mut().poll_write(cx, outbound)) {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    outbound.advance(count);
+                    self.sent = true;
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        self.write_error = written.err().map(|error| error.to_string());
+        Poll::Ready(())
     }
 
     /// Reads until the server's EOF; says whether it came.

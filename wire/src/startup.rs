@@ -12,10 +12,17 @@ pub(crate) struct Parameters {
     pub(crate) application_name: String,
     /// The `options` parameter: `-c name=value …`. Empty when there are no settings.
     pub(crate) options: String,
+    /// Whether it is a walsender.
+    pub(crate) replication: bool,
 }
 
 impl Parameters {
-    pub(crate) fn new(login: &Login, startup: &Startup, options: Option<&str>) -> Parameters {
+    pub(crate) fn new(
+        login: &Login,
+        startup: &Startup,
+        options: Option<&str>,
+        replication: bool,
+    ) -> Parameters {
         let settings = options_of(&startup.settings);
         let options = match options {
             // Of two `-c` for one setting the last one wins: ours, which bound what we hold.
@@ -29,39 +36,21 @@ impl Parameters {
             database: login.database.clone(),
             application_name: startup.application_name.clone(),
             options,
+            replication,
         }
     }
 
-    /// The configuration of an ordinary session. TLS is off: the stream is used as it is.
-    pub(crate) fn session(&self) -> tokio_postgres::Config {
-        let mut config = tokio_postgres::Config::new();
-        config
-            .user(&self.user)
-            .dbname(&self.database)
-            .application_name(&self.application_name)
-            .ssl_mode(tokio_postgres::config::SslMode::Disable);
-        if let Some(password) = &self.password {
-            config.password(password);
-        }
-        if !self.options.is_empty() {
-            config.options(&self.options);
-        }
-        config
-    }
-
-    /// The pairs of a walsender's startup packet.
-    pub(crate) fn walsender(&self) -> Vec<(&str, &str)> {
-        let mut pairs = vec![
+    /// The pairs of the startup packet.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let always = [
             ("client_encoding", "UTF8"),
-            ("user", &self.user),
-            ("database", &self.database),
-            ("replication", "database"),
-            ("application_name", &self.application_name),
+            ("user", &*self.user),
+            ("database", &*self.database),
+            ("application_name", &*self.application_name),
         ];
-        if !self.options.is_empty() {
-            pairs.push(("options", &self.options));
-        }
-        pairs
+        let options = Some(("options", &*self.options)).filter(|(_, options)| !options.is_empty());
+        let replication = self.replication.then_some(("replication", "database"));
+        always.into_iter().chain(options).chain(replication)
     }
 }
 

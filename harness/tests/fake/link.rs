@@ -1,4 +1,5 @@
-//! A connection whose server answers inside the write.
+//! A connection whose server answers inside the write; the answer is there at the reader's second look, so that the
+//! client waits once for it.
 
 use std::io;
 use std::pin::Pin;
@@ -36,6 +37,8 @@ pub struct Peer {
     state: &'static str,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// Whether what was answered is still on its way.
+    away: bool,
     waker: Option<Waker>,
 }
 
@@ -200,6 +203,10 @@ impl AsyncRead for FakeLink {
         if matches!(peer.silent, Some(Silence::ToClient | Silence::Both)) {
             return Poll::Pending;
         }
+        if std::mem::take(&mut peer.away) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if peer.output.is_empty() && peer.left.is_none() {
             peer.waker = Some(cx.waker().clone());
             return Poll::Pending;
@@ -225,6 +232,7 @@ impl AsyncWrite for FakeLink {
             let tag = server.execute(&sql);
             peer.answer(&sql, &tag);
         }
+        peer.away = true;
         if let Some(waker) = peer.waker.take() {
             waker.wake();
         }

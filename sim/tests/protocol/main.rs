@@ -1,5 +1,5 @@
 //! The server's side of the protocol against the client's side that everyone uses: postgres-protocol's
-//! encoders, and whole sessions of tokio-postgres through leftover-wire.
+//! encoders, and whole sessions through leftover-wire.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -36,6 +36,19 @@ async fn an_error_carries_all_that_the_server_said_and_the_session_goes_on() {
 }
 
 #[tokio::test]
+async fn a_statement_that_cannot_be_sent_leaves_nothing_of_itself() {
+    let cluster = shared().await;
+    let mut session = cluster.session().await;
+    let refused = session.query("SELECT '\0'").await;
+    assert!(
+        matches!(&refused, Err(ConnectionError::Protocol(why)) if why.starts_with("cannot be sent")),
+        "{refused:?}"
+    );
+    assert_eq!(session.query("SELECT 1").await.unwrap()[0].get(0), Some("1"));
+    assert_eq!(session.close().await, Closed::Released);
+}
+
+#[tokio::test]
 async fn notices_disturb_nothing() {
     let cluster = shared().await;
     let mut session = cluster.session().await;

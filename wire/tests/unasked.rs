@@ -1,5 +1,4 @@
-//! COPY borrows the stream from tokio-postgres: what a server says unasked between the two reaches the one that is
-//! to read it, however the bytes are cut.
+//! What a server says unasked between a query and a COPY disturbs neither, however its bytes are cut.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
 
@@ -68,7 +67,7 @@ async fn serve(mut server: DuplexStream, mut turns: UnboundedReceiver<()>, cut: 
 }
 
 #[tokio::test]
-async fn what_is_said_between_a_copy_and_a_query_is_read_by_the_right_one() {
+async fn what_is_said_between_a_copy_and_a_query_disturbs_neither() {
     for cut in 0..=31 {
         let (connector, server) = connector();
         let (turn, turns) = unbounded_channel();
