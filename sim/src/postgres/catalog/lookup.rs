@@ -1,5 +1,6 @@
 //! From names to relations, through the search path.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use sqlparser::ast::ObjectName;
@@ -35,16 +36,16 @@ impl State {
     }
 
     /// The relation that these name parts mean.
-    pub fn find(&self, pid: i32, parts: &[String]) -> Option<Rc<Relation>> {
+    pub fn find(&self, pid: i32, parts: &[impl AsRef<str>]) -> Option<Rc<Relation>> {
         let (database, view) = (self.database(pid), self.catalog_view(pid));
         match parts {
             [name] => self
                 .search_path(pid)
                 .into_iter()
-                .find_map(|schema| database.relation(&self.log, view, schema, name)),
+                .find_map(|schema| database.relation(&self.log, view, schema, name.as_ref())),
             [.., schema, name] => {
-                let schema = database.schema(&self.log, view, schema)?;
-                database.relation(&self.log, view, schema, name)
+                let schema = database.schema(&self.log, view, schema.as_ref())?;
+                database.relation(&self.log, view, schema, name.as_ref())
             }
             [] => None,
         }
@@ -52,7 +53,7 @@ impl State {
 
     /// The system catalog that these name parts mean. `pg_catalog` comes before the search path, unless the path
     /// names it (manual, 5.9.5); then what the path finds before it hides it.
-    pub fn catalog(&self, pid: i32, parts: &[String]) -> Option<&'static View> {
+    pub fn catalog(&self, pid: i32, parts: &[impl AsRef<str>]) -> Option<&'static View> {
         let view = views::lookup(parts)?;
         let path = self.backend_ref(pid).settings.value(const { id("search_path") });
         let hidden = parts.len() == 1 && path.contains("pg_catalog") && self.find(pid, parts).is_some();
@@ -251,8 +252,11 @@ impl State {
     ///
     /// # Errors
     /// `3F000` when there is none.
-    pub fn creation_schema(&self, pid: i32, parts: &[String]) -> Result<(u32, String), PgError> {
-        let name = parts.last().cloned().unwrap_or_default();
+    pub fn creation_schema(&self, pid: i32, parts: &[Cow<'_, str>]) -> Result<(u32, String), PgError> {
+        let name = parts
+            .last()
+            .map(|name| name.clone().into_owned())
+            .unwrap_or_default();
         if let [.., schema, _] = parts {
             let found = self
                 .database(pid)

@@ -1,5 +1,7 @@
 //! Identifiers as Postgres folds and quotes them.
 
+use std::borrow::Cow;
+
 use sqlparser::ast::{Ident, ObjectName};
 
 use super::error::PgError;
@@ -26,20 +28,29 @@ fn cut(mut name: String) -> String {
     name
 }
 
+/// The same, borrowed where the identifier is so already, as most are.
+fn folded(ident: &Ident) -> Cow<'_, str> {
+    let name = ident.value.as_str();
+    let kept = ident.quote_style.is_some() || !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    if kept && name.len() <= 63 {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(fold(ident))
+    }
+}
+
 /// The parts of a qualified name, folded.
 #[must_use]
-pub fn parts(name: &ObjectName) -> Vec<String> {
-    name.0
-        .iter()
-        .filter_map(|part| part.as_ident())
-        .map(fold)
-        .collect()
+pub fn parts(name: &ObjectName) -> Vec<Cow<'_, str>> {
+    let idents = name.0.iter().filter_map(|part| part.as_ident());
+    idents.map(folded).collect()
 }
 
 /// The last part of a name, folded.
 #[must_use]
 pub fn last(name: &ObjectName) -> String {
-    parts(name).pop().unwrap_or_default()
+    let mut idents = name.0.iter().filter_map(|part| part.as_ident());
+    idents.next_back().map(fold).unwrap_or_default()
 }
 
 /// Whether a word must be quoted as an identifier: not lower case and plain, or a keyword that is not

@@ -177,13 +177,13 @@ const VIEWS: &[View] = &[
 ];
 
 /// The system catalog or view of this name, with `pg_catalog` or without.
-pub fn lookup(parts: &[String]) -> Option<&'static View> {
+pub fn lookup(parts: &[impl AsRef<str>]) -> Option<&'static View> {
     let name = match parts {
         [name] => name,
-        [.., schema, name] if schema == "pg_catalog" => name,
+        [.., schema, name] if schema.as_ref() == "pg_catalog" => name,
         _ => return None,
     };
-    VIEWS.iter().find(|view| view.name == name)
+    VIEWS.iter().find(|view| view.name == name.as_ref())
 }
 
 /// A view as it is now.
