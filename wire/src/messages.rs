@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use leftover_core::error::{ConnectionError, ServerError};
-use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::backend::{Header, Message, PARAMETER_STATUS_TAG};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::dial::BoxedStream;
@@ -80,10 +80,11 @@ impl Messages {
     /// The same, if all of it has been read.
     pub(crate) fn arrived(&mut self) -> Result<Option<Message>, ConnectionError> {
         loop {
+            self.skip_settings();
             let parsed = Message::parse(&mut self.inbound);
             match parsed.map_err(|problem| ConnectionError::Protocol(problem.to_string()))? {
                 Some(Message::NoticeResponse(body)) => self.note(error::from_fields(body.fields())?),
-                Some(Message::ParameterStatus(_) | Message::NotificationResponse(_)) => {}
+                Some(Message::NotificationResponse(_)) => {}
                 Some(Message::ErrorResponse(body)) => {
                     let error = error::from_fields(body.fields())?;
                     if error.is_fatal() {
@@ -93,6 +94,17 @@ impl Messages {
                 }
                 other => return Ok(other),
             }
+        }
+    }
+
+    /// Passes over changed settings without taking them apart: they are a third of all messages of a short session.
+    fn skip_settings(&mut self) {
+        while let Ok(Some(header)) = Header::parse(&self.inbound)
+            && header.tag() == PARAMETER_STATUS_TAG
+            && let Ok(length) = usize::try_from(header.len())
+            && self.inbound.len() > length
+        {
+            self.inbound.advance(1 + length);
         }
     }
 

@@ -57,7 +57,10 @@ impl Parameters {
 /// `-c name=value` for each setting. The server splits at white space, and takes what follows a backslash as it
 /// is (`pg_split_opts`).
 fn options_of(settings: &[(String, String)]) -> String {
-    let mut options = String::new();
+    let length = settings
+        .iter()
+        .map(|(name, value)| " -c =".len() + name.len() + value.len());
+    let mut options = String::with_capacity(length.sum());
     for (name, value) in settings {
         if !options.is_empty() {
             options.push(' ');
