@@ -2,8 +2,6 @@
 //!
 //! trust, cleartext, MD5 and SCRAM-SHA-256. Without TLS there is no channel binding.
 
-use std::io;
-
 use leftover_core::connection::BackendKey;
 use leftover_core::error::ConnectionError;
 use postgres_protocol::authentication::md5_hash;
@@ -12,7 +10,7 @@ use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
 use tokio_postgres::fallible_iterator::FallibleIterator;
 
-use crate::error::{from_fields, misuse};
+use crate::error::{from_fields, misuse, protocol};
 use crate::messages::{Messages, unexpected};
 use crate::startup::Parameters;
 
@@ -115,8 +113,4 @@ async fn reply(messages: &mut Messages) -> Result<Message, ConnectionError> {
         Message::ErrorResponse(body) => Err(ConnectionError::Server(from_fields(body.fields())?)),
         message => Ok(message),
     }
-}
-
-fn protocol(problem: io::Error) -> ConnectionError {
-    ConnectionError::Protocol(problem.to_string())
 }

@@ -6,6 +6,7 @@ use leftover_core::connection::{BackendKey, Startup};
 use leftover_core::error::ConnectionError;
 
 use crate::cancel;
+use crate::conversation::Conversation;
 use crate::dial::{BoxedStream, SharedDial};
 use crate::error::unreachable;
 use crate::login::Login;
@@ -61,8 +62,10 @@ impl Connector {
         self.dial.dial().await.map_err(|error| unreachable(&error))
     }
 
-    fn parameters(&self, startup: &Startup, replication: bool) -> Parameters {
-        Parameters::new(&self.login, startup, self.options.as_deref(), replication)
+    async fn converse(&self, startup: &Startup, replication: bool) -> Result<Conversation, ConnectionError> {
+        let stream = self.open().await?;
+        let parameters = Parameters::new(&self.login, startup, self.options.as_deref(), replication);
+        Conversation::start(stream, &parameters).await
     }
 }
 
@@ -71,13 +74,11 @@ impl leftover_core::connection::Connector for Connector {
     type Walsender = Walsender;
 
     async fn session(&self, startup: &Startup) -> Result<Session, ConnectionError> {
-        let stream = self.open().await?;
-        Session::start(stream, &self.parameters(startup, false)).await
+        Ok(Session::new(self.converse(startup, false).await?))
     }
 
     async fn walsender(&self, startup: &Startup) -> Result<Walsender, ConnectionError> {
-        let stream = self.open().await?;
-        Walsender::start(stream, &self.parameters(startup, true)).await
+        Ok(Walsender::new(self.converse(startup, true).await?))
     }
 
     async fn cancel(&self, target: BackendKey) -> Result<(), ConnectionError> {

@@ -7,17 +7,15 @@
 //!
 //! Nothing is read or written but while somebody waits for an operation.
 
-use leftover_core::connection::{BackendKey, Row};
+use leftover_core::connection::{BackendKey, Closed, Row};
 use leftover_core::error::{ConnectionError, ServerError};
 use postgres_protocol::message::backend::{DataRowBody, Message};
-use postgres_protocol::message::frontend;
-
 use tokio_postgres::fallible_iterator::FallibleIterator;
 
 use crate::auth;
 use crate::dial::BoxedStream;
-use crate::error::{self, misuse};
-use crate::messages::{self, Messages, unexpected};
+use crate::error::{self, misuse, protocol};
+use crate::messages::{Messages, unexpected};
 use crate::startup::Parameters;
 
 /// A connection that has logged in.
@@ -83,8 +81,7 @@ impl Conversation {
 
     /// Runs `sql` and reads until `ReadyForQuery`, after an ERROR too. Part of an operation.
     pub(crate) async fn query(&mut self, sql: &str) -> Result<Vec<Row>, ConnectionError> {
-        self.messages.put(|out| frontend::query(sql, out))?;
-        self.messages.send().await;
+        self.messages.ask(sql).await?;
         let (mut rows, mut refused, mut answered) = (Vec::new(), None, false);
         loop {
             match self.next().await {
@@ -112,13 +109,18 @@ impl Conversation {
         }
     }
 
-    /// Terminate, and the server's EOF; says whether it came.
-    pub(crate) async fn close(self) -> bool {
-        match &self.ended {
+    /// Terminate, and the server's EOF.
+    pub(crate) async fn close(self) -> Closed {
+        let released = match &self.ended {
             _ if self.busy => false,
             // A FATAL is the server's own word that it is leaving.
-            Some(why) => messages::fatal(why).is_some() && self.messages.end().await,
+            Some(why) => is_fatal(why) && self.messages.end().await,
             None => self.messages.terminate().await,
+        };
+        if released {
+            Closed::Released
+        } else {
+            Closed::Unknown
         }
     }
 }
@@ -126,22 +128,26 @@ impl Conversation {
 /// What an operation reports that was refused before its connection ended: a FATAL says more, all else less.
 fn first(refused: Option<ServerError>, why: ConnectionError) -> ConnectionError {
     match refused {
-        Some(error) if messages::fatal(&why).is_none() => ConnectionError::Server(error),
+        Some(error) if !is_fatal(&why) => ConnectionError::Server(error),
         _ => why,
     }
 }
 
+/// Whether the server ended the session with this error.
+fn is_fatal(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::Server(error) if error.is_fatal())
+}
+
 fn row(body: &DataRowBody) -> Result<Row, ConnectionError> {
-    let protocol = |problem: &dyn std::fmt::Display| ConnectionError::Protocol(problem.to_string());
     let text = |range: std::ops::Range<usize>| {
         let bytes = body.buffer().get(range);
         let bytes = bytes.ok_or_else(|| unexpected("with a row that ends early"))?;
-        let text = std::str::from_utf8(bytes).map_err(|problem| protocol(&problem))?;
+        let text = std::str::from_utf8(bytes).map_err(protocol)?;
         Ok(text.to_owned())
     };
     let mut values = Vec::new();
     let mut ranges = body.ranges();
-    while let Some(range) = ranges.next().map_err(|problem| protocol(&problem))? {
+    while let Some(range) = ranges.next().map_err(protocol)? {
         values.push(range.map(text).transpose()?);
     }
     Ok(Row(values))

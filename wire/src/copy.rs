@@ -25,9 +25,7 @@ impl Session {
         begins: fn(&Message) -> bool,
     ) -> Result<(), ConnectionError> {
         self.no_copy()?;
-        let messages = &mut self.conversation.messages;
-        messages.put(|out| frontend::query(sql, out))?;
-        messages.send().await;
+        self.conversation.messages.ask(sql).await?;
         loop {
             match self.next_message().await? {
                 message if begins(&message) => return Ok(()),

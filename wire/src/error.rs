@@ -1,5 +1,6 @@
 //! From what the protocol and the network say to the errors of the connection trait.
 
+use std::fmt::Display;
 use std::io;
 
 use leftover_core::error::{ConnectionError, ServerError};
@@ -28,14 +29,16 @@ pub(crate) fn misuse(what: &str) -> ConnectionError {
     ConnectionError::Protocol(what.to_owned())
 }
 
+/// What came is not the protocol.
+pub(crate) fn protocol(problem: impl Display) -> ConnectionError {
+    ConnectionError::Protocol(problem.to_string())
+}
+
 /// What the server sent, from the fields of an `ErrorResponse` or a `NoticeResponse`.
 pub(crate) fn from_fields(mut fields: ErrorFields<'_>) -> Result<ServerError, ConnectionError> {
     let mut error = ServerError::default();
     let mut translated = String::new();
-    while let Some(field) = fields
-        .next()
-        .map_err(|problem| ConnectionError::Protocol(problem.to_string()))?
-    {
+    while let Some(field) = fields.next().map_err(protocol)? {
         let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
         match field.type_() {
             b'V' => error.severity = value,

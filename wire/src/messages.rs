@@ -8,10 +8,11 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use leftover_core::error::{ConnectionError, ServerError};
 use postgres_protocol::message::backend::{Header, Message, PARAMETER_STATUS_TAG};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use postgres_protocol::message::frontend;
+use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use crate::dial::BoxedStream;
-use crate::error;
+use crate::error::{self, protocol};
 
 /// How much is asked of the stream at once.
 const READ_BYTES: usize = 8 * 1024;
@@ -66,13 +67,20 @@ impl Messages {
         poll_fn(|cx| self.poll_write(cx, &mut outbound)).await;
     }
 
+    /// Sends a simple query.
+    pub(crate) async fn ask(&mut self, sql: &str) -> Result<(), ConnectionError> {
+        self.put(|out| frontend::query(sql, out))?;
+        self.send().await;
+        Ok(())
+    }
+
     /// The next message that is part of an answer: not a notice, nor a changed setting. A FATAL is the end of
     /// every answer and comes as an error.
     pub(crate) async fn next(&mut self) -> Result<Message, ConnectionError> {
         loop {
             match self.arrived()? {
                 Some(message) => return Ok(message),
-                None => self.read().await?,
+                None => poll_fn(|cx| self.poll_read(cx)).await?,
             }
         }
     }
@@ -82,7 +90,7 @@ impl Messages {
         loop {
             self.skip_settings();
             let parsed = Message::parse(&mut self.inbound);
-            match parsed.map_err(|problem| ConnectionError::Protocol(problem.to_string()))? {
+            match parsed.map_err(protocol)? {
                 Some(Message::NoticeResponse(body)) => self.note(error::from_fields(body.fields())?),
                 Some(Message::NotificationResponse(_)) => {}
                 Some(Message::ErrorResponse(body)) => {
@@ -118,10 +126,6 @@ impl Messages {
         if error::is_of_the_end(&notice) {
             self.last_words = Some(notice.to_string());
         }
-    }
-
-    async fn read(&mut self) -> Result<(), ConnectionError> {
-        poll_fn(|cx| self.poll_read(cx)).await
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
@@ -185,43 +189,30 @@ impl Messages {
         Poll::Ready(())
     }
 
-    /// Reads until the server's EOF; says whether it came.
+    /// Reads until the server's EOF, the only proof of release (OB-18); says whether it came.
     pub(crate) async fn end(mut self) -> bool {
-        read_to_eof(&mut self.stream).await
+        // Small, because it is part of every future that closes a session; more than an error is not expected.
+        let mut buffer = [0; 256];
+        let mut total = 0;
+        while total <= LAST_WORDS_BYTES {
+            match self.stream.read(&mut buffer).await {
+                Ok(0) => return true,
+                Ok(read) => total += read,
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     /// Says Terminate and reads until the server's EOF; says whether it came.
     pub(crate) async fn terminate(mut self) -> bool {
-        postgres_protocol::message::frontend::terminate(&mut self.outbound);
+        frontend::terminate(&mut self.outbound);
         self.send().await;
         self.write_error.is_none() && self.end().await
     }
 }
 
-/// Reads until the server's EOF, the only proof of release (OB-18); says whether it came.
-pub(crate) async fn read_to_eof(stream: &mut (impl AsyncRead + Unpin)) -> bool {
-    // Small, because it is part of every future that closes a session; more than an error is not expected.
-    let mut buffer = [0; 256];
-    let mut total = 0;
-    while total <= LAST_WORDS_BYTES {
-        match stream.read(&mut buffer).await {
-            Ok(0) => return true,
-            Ok(read) => total += read,
-            Err(_) => return false,
-        }
-    }
-    false
-}
-
 /// A message that does not belong here.
 pub(crate) fn unexpected(what: &str) -> ConnectionError {
     ConnectionError::Protocol(format!("an unexpected message {what}"))
-}
-
-/// Whether the server ended the session with this error.
-pub(crate) fn fatal(error: &ConnectionError) -> Option<&ServerError> {
-    match error {
-        ConnectionError::Server(error) if error.is_fatal() => Some(error),
-        _ => None,
-    }
 }

@@ -9,9 +9,7 @@ use leftover_core::error::ConnectionError;
 
 use crate::conversation::Conversation;
 use crate::copy::Copy;
-use crate::dial::BoxedStream;
 use crate::error::misuse;
-use crate::startup::Parameters;
 
 /// An ordinary connection to a Postgres server.
 pub struct Session {
@@ -20,14 +18,11 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) async fn start(
-        stream: BoxedStream,
-        parameters: &Parameters,
-    ) -> Result<Session, ConnectionError> {
-        Ok(Session {
-            conversation: Conversation::start(stream, parameters).await?,
+    pub(crate) fn new(conversation: Conversation) -> Session {
+        Session {
+            conversation,
             copy: Copy::None,
-        })
+        }
     }
 
     /// Whether the session is free for a statement.
@@ -92,11 +87,7 @@ impl leftover_core::connection::Session for Session {
         if matches!(self.copy, Copy::In(_)) {
             self.give_up_copy_in().await;
         }
-        if self.conversation.close().await {
-            Closed::Released
-        } else {
-            Closed::Unknown
-        }
+        self.conversation.close().await
     }
 }
 

@@ -8,9 +8,7 @@ use leftover_core::connection::{BackendKey, Closed, CreatedSlot, NewSlot, Row, S
 use leftover_core::error::ConnectionError;
 
 use crate::conversation::Conversation;
-use crate::dial::BoxedStream;
 use crate::messages::unexpected;
-use crate::startup::Parameters;
 
 /// A walsender connection to one database (`replication=database`). Dropping it closes the socket and sends nothing.
 pub struct Walsender {
@@ -18,12 +16,8 @@ pub struct Walsender {
 }
 
 impl Walsender {
-    pub(crate) async fn start(
-        stream: BoxedStream,
-        parameters: &Parameters,
-    ) -> Result<Walsender, ConnectionError> {
-        let conversation = Conversation::start(stream, parameters).await?;
-        Ok(Walsender { conversation })
+    pub(crate) fn new(conversation: Conversation) -> Walsender {
+        Walsender { conversation }
     }
 
     async fn run(&mut self, command: &str) -> Result<Vec<Row>, ConnectionError> {
@@ -77,11 +71,7 @@ impl leftover_core::connection::Walsender for Walsender {
 
     /// After an operation that was dropped unfinished this closes the socket and answers [`Closed::Unknown`].
     async fn close(self) -> Closed {
-        if self.conversation.close().await {
-            Closed::Released
-        } else {
-            Closed::Unknown
-        }
+        self.conversation.close().await
     }
 }
 
