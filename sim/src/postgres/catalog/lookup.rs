@@ -1,6 +1,5 @@
 //! From names to relations, through the search path.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 
 use sqlparser::ast::ObjectName;
@@ -252,12 +251,12 @@ impl State {
     ///
     /// # Errors
     /// `3F000` when there is none.
-    pub fn creation_schema(&self, pid: i32, parts: &[Cow<'_, str>]) -> Result<(u32, String), PgError> {
+    pub fn creation_schema(&self, pid: i32, parts: &[impl AsRef<str>]) -> Result<(u32, String), PgError> {
         let name = parts
             .last()
-            .map(|name| name.clone().into_owned())
-            .unwrap_or_default();
+            .map_or_else(String::new, |name| name.as_ref().to_owned());
         if let [.., schema, _] = parts {
+            let schema = schema.as_ref();
             let found = self
                 .database(pid)
                 .schema(&self.log, self.catalog_view(pid), schema);

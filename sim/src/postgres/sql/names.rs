@@ -10,11 +10,18 @@ use super::text::first_bytes;
 /// An identifier folded to lower case unless quoted, and cut to 63 bytes.
 #[must_use]
 pub fn fold(ident: &Ident) -> String {
-    let name = match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => downcase(&ident.value),
-    };
-    cut(name)
+    folded(ident).into_owned()
+}
+
+/// The same, borrowed where the identifier is so already, as most are.
+fn folded(ident: &Ident) -> Cow<'_, str> {
+    let name = ident.value.as_str();
+    let kept = ident.quote_style.is_some() || !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    if kept {
+        Cow::Borrowed(first_bytes(name, 63))
+    } else {
+        Cow::Owned(cut(downcase(name)))
+    }
 }
 
 /// What is not quoted, in lower case: ASCII alone, since the encoding is UTF-8 (`downcase_identifier`).
@@ -28,17 +35,6 @@ fn cut(mut name: String) -> String {
     name
 }
 
-/// The same, borrowed where the identifier is so already, as most are.
-fn folded(ident: &Ident) -> Cow<'_, str> {
-    let name = ident.value.as_str();
-    let kept = ident.quote_style.is_some() || !name.bytes().any(|byte| byte.is_ascii_uppercase());
-    if kept && name.len() <= 63 {
-        Cow::Borrowed(name)
-    } else {
-        Cow::Owned(fold(ident))
-    }
-}
-
 /// The parts of a qualified name, folded.
 #[must_use]
 pub fn parts(name: &ObjectName) -> Vec<Cow<'_, str>> {
@@ -49,8 +45,7 @@ pub fn parts(name: &ObjectName) -> Vec<Cow<'_, str>> {
 /// The last part of a name, folded.
 #[must_use]
 pub fn last(name: &ObjectName) -> String {
-    let mut idents = name.0.iter().filter_map(|part| part.as_ident());
-    idents.next_back().map(fold).unwrap_or_default()
+    parts(name).pop().unwrap_or_default().into_owned()
 }
 
 /// Whether a word must be quoted as an identifier: not lower case and plain, or a keyword that is not

@@ -107,10 +107,10 @@ thread_local! {
 }
 
 /// Keeps one more plan of a text, of which these are known.
-fn keep<T>(plans: &Plans<T>, text: &Rc<str>, known: Option<Rc<[Rc<T>]>>, plan: Rc<T>) {
-    let known = known.filter(|known| known.len() < KEPT_PLANS);
-    let all = known.iter().flat_map(|known| known.iter().cloned()).chain([plan]);
-    plans.borrow_mut().keep(Rc::clone(text), all.collect());
+fn keep<T>(plans: &Plans<T>, text: &Rc<str>, known: &[Rc<T>], plan: Rc<T>) {
+    let known = if known.len() < KEPT_PLANS { known } else { &[] };
+    let all = known.iter().cloned().chain([plan]).collect();
+    plans.borrow_mut().keep(Rc::clone(text), all);
 }
 
 /// The plan of a query that is, or is part of, the statement of this text, with the rows that it reads.
@@ -120,15 +120,14 @@ pub(crate) fn prepare<H: Host>(
     query: &Query,
     declared: &[Option<Type>],
 ) -> Bound<Rc<Prepared>, H> {
-    let known = QUERIES.with_borrow(|plans| plans.get(text));
-    if let Some(first) = known.as_ref().and_then(|plans| plans.first()) {
+    let known = QUERIES.with_borrow(|plans| plans.get(text)).unwrap_or_default();
+    if let Some(first) = known.first() {
         // In the order of binding, so that locks are waited for in the same order.
         let mut scans = Vec::with_capacity(first.reads.len());
         for read in &first.reads {
             scans.push(host.scan(&read.name, read.only, false)?);
         }
-        let mut plans = known.iter().flat_map(|plans| plans.iter());
-        let fitting = plans.find(|plan| plan.fits(declared, &scans));
+        let fitting = known.iter().find(|plan| plan.fits(declared, &scans));
         if let Some(plan) = fitting {
             for (read, scan) in plan.reads.iter().zip(scans) {
                 read.slot.put(scan.rows);
@@ -145,7 +144,7 @@ pub(crate) fn prepare<H: Host>(
         ctes: std::mem::take(&mut binder.all_ctes),
         plan,
     });
-    QUERIES.with(|plans| keep(plans, text, known, Rc::clone(&prepared)));
+    QUERIES.with(|plans| keep(plans, text, &known, Rc::clone(&prepared)));
     Ok(prepared)
 }
 
@@ -156,10 +155,10 @@ pub(crate) fn prepare_insert<H: Host>(
     insert: &ast::Insert,
     declared: &[Option<Type>],
 ) -> Bound<Rc<Insert>, H> {
-    let known = INSERTS.with_borrow(|plans| plans.get(text));
-    if let Some(first) = known.as_ref().and_then(|plans| plans.first()) {
+    let known = INSERTS.with_borrow(|plans| plans.get(text)).unwrap_or_default();
+    if let Some(first) = known.first() {
         let target = host.target(&first.insert.name)?;
-        let mut plans = known.iter().flat_map(|plans| plans.iter());
+        let mut plans = known.iter();
         let fitting = plans.find(|plan| plan.declared == declared && plan.insert.is_into(&target));
         if let Some(plan) = fitting {
             return Ok(Rc::clone(&plan.insert));
@@ -172,7 +171,7 @@ pub(crate) fn prepare_insert<H: Host>(
             insert: Rc::clone(&insert),
             declared: declared.to_vec(),
         });
-        INSERTS.with(|plans| keep(plans, text, known, plan));
+        INSERTS.with(|plans| keep(plans, text, &known, plan));
     }
     Ok(insert)
 }
