@@ -225,12 +225,23 @@ impl State {
         ))
     }
 
-    /// The name as `regclass` prints it: qualified when the search path does not find it.
-    pub fn regclass(&self, pid: i32, oid: u32) -> Option<String> {
-        let (schema, name) = match self.relation(pid, oid) {
+    /// The schema and the name of a relation or system catalog.
+    fn name_of(&self, pid: i32, oid: u32) -> Option<(String, String)> {
+        Some(match self.relation(pid, oid) {
             Some(relation) => (self.schema_name(pid, relation.schema), relation.name.clone()),
             None => ("pg_catalog".to_owned(), views::name_of(oid)?.to_owned()),
-        };
+        })
+    }
+
+    /// Whether the name of a relation or system catalog means it without its schema.
+    pub fn is_visible(&self, pid: i32, oid: u32) -> Option<bool> {
+        let (_, name) = self.name_of(pid, oid)?;
+        Some(self.named(pid, &[name]) == Some(oid))
+    }
+
+    /// The name as `regclass` prints it: qualified when the search path does not find it.
+    pub fn regclass(&self, pid: i32, oid: u32) -> Option<String> {
+        let (schema, name) = self.name_of(pid, oid)?;
         let quoted = names::quote_ident(&name);
         if self.named(pid, &[name]) == Some(oid) {
             return Some(quoted);

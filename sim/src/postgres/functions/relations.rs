@@ -100,14 +100,10 @@ pub fn pg_get_userbyid(call: &mut Call<'_>) -> Answer {
 
 /// `pg_table_is_visible(oid)`.
 pub fn pg_table_is_visible(call: &mut Call<'_>) -> Answer {
-    let Some(relation) = call
+    let visible = call
         .relation(0)
-        .and_then(|oid| call.state.relation(call.pid, oid))
-    else {
-        return Ok(Value::Null);
-    };
-    let found = call.state.find(call.pid, std::slice::from_ref(&relation.name));
-    Ok(found.is_some_and(|found| found.oid == relation.oid).into())
+        .and_then(|oid| call.state.is_visible(call.pid, oid));
+    Ok(visible.map_or(Value::Null, Value::Bool))
 }
 
 /// `obj_description(oid, catalog)`, `col_description(oid, column)`.
